@@ -1,0 +1,263 @@
+//! A **capture**: everything one cell was seen to do. Plain data, never an opinion.
+//!
+//! Also the [`Record`], which pairs a cell with its capture or with the engine's failure to run it.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::cell::Cell;
+
+/// Bytes of a body, known by their SHA-256. The bytes are shared, so that equal bodies may cost memory once.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Body {
+    /// Lower-case hex SHA-256 of `bytes`.
+    pub sha256: String,
+    /// The bytes as they stood on the wire (after TLS and chunked framing, before any content decoding).
+    pub bytes: Arc<[u8]>,
+}
+
+impl Body {
+    /// Takes bytes and computes their digest.
+    #[must_use]
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+        use sha2::Digest as _;
+        let bytes = bytes.into();
+        Self { sha256: hex::encode(sha2::Sha256::digest(&bytes)), bytes }
+    }
+
+    /// The body as text, invalid sequences replaced.
+    #[must_use]
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Body({} bytes, sha256 {})", self.bytes.len(), &self.sha256[..12.min(self.sha256.len())])
+    }
+}
+
+/// How a request reached the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// Straight to the host that it names.
+    Direct,
+    /// Through a forward proxy's CONNECT tunnel.
+    Connect,
+    /// To a forward proxy, with the absolute form of the request target.
+    Absolute,
+}
+
+/// One HTTP request as the agent sent it, and what it was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Seconds since the cell began.
+    pub at: f64_eq::Seconds,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Host that the request names (the authority without its port), lower case.
+    pub host: String,
+    /// Port that the request names.
+    pub port: u16,
+    /// Address and port that were dialled, as the gateway's `getsockname` saw them.
+    pub dialled: String,
+    /// How it came.
+    pub via: Via,
+    /// HTTP version, `1.0`, `1.1` or `2`.
+    pub version: String,
+    /// Method, as sent.
+    pub method: String,
+    /// Path and query, origin form, whatever form it was sent in.
+    pub target: String,
+    /// Header lines in the order and case of the wire, duplicates kept.
+    pub headers: Vec<(String, String)>,
+    /// The request's body.
+    pub body: Body,
+    /// Status that the stub answered.
+    pub status: u16,
+}
+
+/// Seconds that can be compared and hashed by their milliseconds.
+pub mod f64_eq {
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    /// A span of time in whole microseconds, written as seconds.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+    #[schemars(with = "f64")]
+    pub struct Seconds(pub u64);
+
+    impl Seconds {
+        /// Converts from seconds; negative and non-finite values become 0.
+        #[must_use]
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded above, never negative")]
+        pub fn from_f64(seconds: f64) -> Self {
+            if seconds.is_finite() && seconds > 0.0 { Self((seconds.min(1e12) * 1e6).round() as u64) } else { Self(0) }
+        }
+
+        /// The span in seconds.
+        #[must_use]
+        #[allow(clippy::cast_precision_loss, reason = "microseconds of years fit in 53 bits")]
+        pub fn as_f64(self) -> f64 {
+            self.0 as f64 / 1e6
+        }
+    }
+
+    impl From<std::time::Duration> for Seconds {
+        fn from(span: std::time::Duration) -> Self {
+            Self(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
+        }
+    }
+
+    impl Serialize for Seconds {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_f64(self.as_f64())
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Seconds {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            f64::deserialize(deserializer).map(Self::from_f64)
+        }
+    }
+}
+pub use f64_eq::Seconds;
+
+/// A DNS question that the agent asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DnsQuestion {
+    /// Seconds since the cell began.
+    pub at: Seconds,
+    /// Name asked for, lower case, without the final dot.
+    pub name: String,
+    /// Record type, such as `A`.
+    pub kind: String,
+}
+
+/// What a TLS client said first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TlsHello {
+    /// Seconds since the cell began.
+    pub at: Seconds,
+    /// Server name indicated, if any.
+    pub sni: Option<String>,
+    /// Protocols offered, in order.
+    pub alpn: Vec<String>,
+    /// Cipher suites offered, in order, as four hex digits.
+    pub cipher_suites: Vec<String>,
+    /// Whether the handshake came to its end (an agent that does not trust our CA stops it).
+    pub completed: bool,
+}
+
+/// A connection that carried no HTTP request: bare, refused by the agent, or in another protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Connection {
+    /// Seconds since the cell began.
+    pub at: Seconds,
+    /// Address and port dialled.
+    pub dialled: String,
+    /// Name that this address was given out for, if DNS gave it.
+    pub name: Option<String>,
+    /// The first bytes sent, at most 256.
+    pub first_bytes: Vec<u8>,
+}
+
+/// How the agent's process ended. Crashes and limits are observations, not errors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It exited by itself.
+    Exited {
+        /// Exit status.
+        code: i32,
+    },
+    /// A signal ended it that was not ours.
+    Signalled {
+        /// Signal number.
+        signal: i32,
+    },
+    /// It was ended at its deadline.
+    TimedOut,
+    /// It was ended at its memory limit.
+    MemoryLimit,
+    /// It reached its limit of processes (and was ended at its deadline, or gave up).
+    ProcessLimit,
+}
+
+/// A file that the agent made, changed or removed under its home, workspace or temporary folders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileChange {
+    /// Absolute path inside the pod.
+    pub path: String,
+    /// What became of it.
+    pub change: Change,
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It is new.
+    Added,
+    /// Its contents or mode changed.
+    Modified,
+    /// It is gone.
+    Deleted,
+}
+
+/// Everything one cell was seen to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Wall clock at the start of the agent, milliseconds since the Unix epoch, UTC.
+    pub started_unix_ms: i64,
+    /// Wall time of the agent process.
+    pub wall: Seconds,
+    /// CPU time of the agent's processes, where the engine can tell.
+    pub cpu: Option<Seconds>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Standard output, at most 1 MiB.
+    pub stdout: Body,
+    /// Standard error, at most 1 MiB.
+    pub stderr: Body,
+    /// Requests, in order of their first byte.
+    pub exchanges: Vec<Exchange>,
+    /// DNS questions, in order.
+    pub dns: Vec<DnsQuestion>,
+    /// TLS hellos, in order.
+    pub tls: Vec<TlsHello>,
+    /// Connections without a request, in order.
+    pub connections: Vec<Connection>,
+    /// Files changed, sorted by path.
+    pub files: Vec<FileChange>,
+    /// Connections still open when the agent had ended, closed by the gateway.
+    pub left_open: u32,
+}
+
+/// A cell and what came of it: the line that the store keeps and that the campaign absorbs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The cell that was run.
+    pub cell: Cell,
+    /// Attempts it took, 1 upward. Only engine failures are retried.
+    pub attempts: u32,
+    /// What was seen, or why the engine could not run it. An engine failure is never agent behaviour.
+    pub outcome: Result<Arc<Capture>, EngineFailure>,
+}
+
+/// Why an engine could not run a cell, after all attempts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EngineFailure {
+    /// One line for a person.
+    pub message: String,
+}

@@ -1,0 +1,57 @@
+//! **Engines** run one cell in a *pod* and return one capture. They know nothing of designs, features or statistics.
+
+pub mod environment;
+
+use futures_util::future::BoxFuture;
+
+use crate::capture::Capture;
+use crate::cell::CellId;
+use crate::scenario::Limits;
+use environment::Environment;
+
+/// Everything an engine must know to run one cell.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The cell's name, for labels and logs.
+    pub cell: CellId,
+    /// The environment made real: variables, files, names, command.
+    pub environment: Environment,
+    /// What it may use.
+    pub limits: Limits,
+    /// Its deadline.
+    pub timeout: std::time::Duration,
+}
+
+/// A thing that runs cells. A *slot* is one of `0..jobs`; a slot runs one cell at a time and keeps its gateways.
+pub trait Engine: Send + Sync {
+    /// Its name and version, for the manifest: `docker 20.10.24 (API 1.41)`.
+    fn describe(&self) -> String;
+
+    /// Runs one cell in slot `slot`. An agent that crashes, hangs or stays silent is an `Ok`.
+    fn run<'a>(&'a self, slot: usize, job: &'a Job) -> BoxFuture<'a, Result<Capture, EngineError>>;
+
+    /// Ends every pod and removes whatever the engine made for this run. Idempotent.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// The engine, not the agent, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The machine lacks something; the message says what and how to mend it.
+    #[error("{0}")]
+    Missing(String),
+    /// The canary saw something reachable that must not be, or its positive control failed: nothing may run.
+    #[error("the isolation check failed: {0}")]
+    Canary(String),
+    /// A step failed and may be tried again.
+    #[error("{step}: {message}")]
+    Failed {
+        /// What was being done, `starting the agent container`.
+        step: &'static str,
+        /// What went wrong.
+        message: String,
+    },
+    /// The run was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+}

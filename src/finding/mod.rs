@@ -1,0 +1,193 @@
+//! **Findings**: attributed differences, grouped by cause, classed by how visible they are to a person. The types here
+//! are the contract of `findings.json`; others read them. Knows nothing of containers, files or terminals.
+
+pub mod classify;
+pub mod disclose;
+pub mod explain;
+pub mod group;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::feature::Channel;
+
+/// Version of `findings.json`.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// `findings.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Findings {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The run in one word.
+    pub verdict: Verdict,
+    /// Why the verdict is `inconclusive`, or what a reader must know beside it.
+    pub notes: Vec<String>,
+    /// Cells by fate.
+    pub cells: CellCounts,
+    /// What was held constant, and so cannot have been found: `clock`, `cpus`, …
+    pub not_varied: Vec<String>,
+    /// What this design could have missed.
+    pub power: Power,
+    /// The findings, undisclosed and covert first.
+    pub findings: Vec<Finding>,
+}
+
+/// The run in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing depends on the environment but what is disclosed or explained.
+    Clean,
+    /// Something undisclosed and unexplained does.
+    Conditioned,
+    /// Cells were lost, the agent was silent, or power was too low.
+    Inconclusive,
+}
+
+/// Cells by fate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CellCounts {
+    /// Cells asked for.
+    pub planned: u32,
+    /// Cells with a capture.
+    pub observed: u32,
+    /// Cells that the engine could not run.
+    pub failed: u32,
+    /// Adaptive rounds.
+    pub rounds: u32,
+}
+
+/// What this design could have missed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Power {
+    /// Strength of the covering array: every combination of levels of this many factors was run at least once.
+    pub strength: u8,
+    /// Combinations of that many factors' levels that were run, of all that constraints allow.
+    pub tuples_covered: u64,
+    /// All that constraints allow.
+    pub tuples_total: u64,
+    /// Family-wise error rate of the confirmation.
+    pub alpha: f64,
+    /// Smallest rate at which a marker may show under its trigger and yet be seen at least once with probability .95,
+    /// where the trigger is the rarest combination of `strength` levels.
+    pub smallest_rate: f64,
+    /// Signals seen that could be explained by no factor, or were not confirmed.
+    pub unexplained: Vec<String>,
+}
+
+/// How visible a difference is to a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// The text reads the same: confusable or invisible characters, white space, another format of the same date,
+    /// another order or case where order and case carry no meaning.
+    Covert,
+    /// The text reads differently.
+    Overt,
+    /// Something is there or is not: a request, a tool, a header, a part of the body.
+    Structural,
+    /// The program acts differently: exit, output, files, connections.
+    Behavioural,
+}
+
+/// An attributed difference: one cause, one or more places.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// Stable across runs of the same scenario: a digest of the channel, factors, rule and class.
+    pub id: String,
+    /// Where (of the first place).
+    pub channel: Channel,
+    /// Every place that changes with this cause.
+    pub places: Vec<String>,
+    /// The factors, in scenario order.
+    pub factors: Vec<String>,
+    /// How many factors act together: 1 main effect, 2 and more interaction.
+    pub order: u32,
+    /// Which levels give which value: the last that matches wins; where none matches, the value is the baseline's.
+    pub rule: Vec<Rule>,
+    /// How visible.
+    pub class: Class,
+    /// Why the difference is expected: an echo of a level, the local date in the level's zone, …
+    pub explained_by: Option<String>,
+    /// What it looks like.
+    pub excerpt: Excerpt,
+    /// How strong.
+    pub effect: Effect,
+    /// Anytime-valid p-value, `min(1, 1/E)`.
+    pub p_value: f64,
+    /// Adjusted for the number of hypotheses confirmed in the run (Bonferroni).
+    pub q_value: f64,
+    /// Cells that bear on it.
+    pub support: Support,
+    /// What the vendor says, if a disclosure covers it.
+    pub disclosed: Option<String>,
+    /// How to see it again.
+    pub reproduce: Reproduce,
+}
+
+/// One line of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rule {
+    /// Factor name → level labels.
+    pub when: BTreeMap<String, Vec<String>>,
+    /// The value then; `null` is absent.
+    pub value: Option<String>,
+}
+
+/// What a difference looks like.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Excerpt {
+    /// At the baseline; `null` is absent.
+    pub baseline: Option<String>,
+    /// Where the rule applies; `null` is absent.
+    pub variant: Option<String>,
+    /// Code points in which the two differ.
+    pub codepoints: Vec<CodePoint>,
+}
+
+/// A code point that stands in one of the excerpts' differing parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CodePoint {
+    /// `baseline` or `variant`.
+    pub side: String,
+    /// `U+2019`.
+    pub codepoint: String,
+    /// `RIGHT SINGLE QUOTATION MARK`.
+    pub name: String,
+}
+
+/// How strong a dependence is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Effect {
+    /// Mutual information between the factors and the value on the learned rule, uniform levels, in bits.
+    pub bits: f64,
+    /// Cramér's V between the factors' levels and the value on the runs, 0 to 1.
+    pub cramers_v: f64,
+}
+
+/// Cells that bear on a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Support {
+    /// Cells in which the value is what the rule says.
+    pub agree: u32,
+    /// Cells in which it is not.
+    pub disagree: u32,
+    /// Fair coins flipped on its factors.
+    pub coins: u32,
+}
+
+/// How to see a finding again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reproduce {
+    /// A cell with the baseline's value.
+    pub baseline_cell: String,
+    /// A cell with the variant's value, as few levels away from it as were run.
+    pub variant_cell: String,
+    /// The command that runs just these two again.
+    pub command: String,
+}

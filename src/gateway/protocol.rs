@@ -1,0 +1,127 @@
+//! What the program and a gateway say to each other: JSON lines, [`Command`]s on the gateway's standard input and
+//! [`Report`]s on its standard output. The first command is [`Command::Configure`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::capture::{Connection, DnsQuestion, TlsHello, Via};
+use crate::scenario::Stub;
+
+/// What a gateway is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Bring up the network and serve. Answered by [`Report::Ready`] or [`Report::Fault`].
+    Configure(Configuration),
+    /// A cell begins: its clock starts, the script starts over, state of earlier cells is gone.
+    /// Answered by [`Report::Begun`].
+    Begin {
+        /// Its name.
+        cell: String,
+    },
+    /// The cell's agent has ended: close what is left open, then [`Report::Ended`].
+    End {
+        /// Its name.
+        cell: String,
+    },
+}
+
+/// What a gateway needs to serve.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Configuration {
+    /// The run's certificate authority, PEM.
+    pub ca_certificate: String,
+    /// Its private key, PEM.
+    pub ca_key: String,
+    /// TCP ports beside 80 and 443, sorted: those that the scenario's URLs name. Every port sniffs its protocol
+    /// (TLS, HTTP, CONNECT, absolute-form).
+    pub ports: Vec<u16>,
+    /// How requests are answered.
+    pub stub: Stub,
+    /// Offer `h2` by ALPN. Default: http/1.1 only.
+    pub http2: bool,
+}
+
+/// What a gateway says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "snake_case")]
+pub enum Report {
+    /// It serves.
+    Ready {
+        /// Whether IPv6 ends here too.
+        ipv6: bool,
+    },
+    /// The cell has begun.
+    Begun {
+        /// Its name.
+        cell: String,
+    },
+    /// A request was received, whole or cut short.
+    Exchange {
+        /// The current cell.
+        cell: String,
+        /// The request.
+        exchange: WireExchange,
+    },
+    /// A DNS question.
+    Dns {
+        /// The current cell.
+        cell: String,
+        /// The question.
+        question: DnsQuestion,
+    },
+    /// A TLS hello, reported when the handshake ended either way.
+    Tls {
+        /// The current cell.
+        cell: String,
+        /// The hello.
+        hello: TlsHello,
+    },
+    /// A connection that carried no request, reported when it ended.
+    Connection {
+        /// The current cell.
+        cell: String,
+        /// The connection.
+        connection: Connection,
+    },
+    /// Everything of this cell has been reported.
+    Ended {
+        /// Its name.
+        cell: String,
+        /// Connections that were still open.
+        left_open: u32,
+    },
+    /// The gateway cannot serve. It ends after this.
+    Fault {
+        /// One line for a person.
+        message: String,
+    },
+}
+
+/// An [`Exchange`](crate::capture::Exchange) on the wire between gateway and program.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WireExchange {
+    /// Seconds since the cell began.
+    pub at: crate::capture::Seconds,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Host named.
+    pub host: String,
+    /// Port named.
+    pub port: u16,
+    /// Address and port dialled.
+    pub dialled: String,
+    /// How it came.
+    pub via: Via,
+    /// HTTP version.
+    pub version: String,
+    /// Method.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// Header lines in wire order and case; bytes that are not UTF-8 are read as Latin-1.
+    pub headers: Vec<(String, String)>,
+    /// The body, base64.
+    pub body: String,
+    /// Status answered.
+    pub status: u16,
+}

@@ -1,0 +1,32 @@
+//! **Events**: what reporters and progress bars hear while a run goes on.
+
+use crate::cell::{CellId, Phase};
+
+/// One thing that happened in a run.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Something slow that is not a cell began: `installing @scope/agent 1.2.3`.
+    Preparing(String),
+    /// A round was planned.
+    Planned {
+        /// Round number, from 0.
+        round: u32,
+        /// Its phase (of its first cell).
+        phase: Phase,
+        /// Cells in it.
+        cells: usize,
+        /// Best estimate of cells in the whole run.
+        expected_total: usize,
+    },
+    /// A cell began.
+    Started(CellId),
+    /// A cell ended.
+    Finished {
+        /// Which.
+        cell: CellId,
+        /// Whether the engine could run it.
+        observed: bool,
+    },
+    /// The campaign noticed something while it goes on: `2 places depend on base_url`.
+    Noticed(String),
+}

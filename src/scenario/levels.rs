@@ -1,0 +1,1 @@
+//! Named **level sets**: `timezones:all`, `timezones:cover`, `locales:common`, `hosts:FILE`.
