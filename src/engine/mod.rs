@@ -1,6 +1,8 @@
 //! **Engines** run one cell in a *pod* and return one capture. They know nothing of designs, features or statistics.
 
 pub mod environment;
+pub mod pod;
+pub mod target;
 
 use futures_util::future::BoxFuture;
 
@@ -26,6 +28,9 @@ pub struct Job {
 pub trait Engine: Send + Sync {
     /// Its name and version, for the manifest: `docker 20.10.24 (API 1.41)`.
     fn describe(&self) -> String;
+
+    /// What was found of the target once its install scripts had run (its executable's digest above all).
+    fn target(&self) -> target::TargetFacts;
 
     /// Runs one cell in slot `slot`. An agent that crashes, hangs or stays silent is an `Ok`.
     fn run<'a>(&'a self, slot: usize, job: &'a Job) -> BoxFuture<'a, Result<Capture, EngineError>>;

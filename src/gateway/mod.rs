@@ -2,4 +2,5 @@
 //! address, and reports every byte that it was sent. It knows nothing of scenarios beyond the stub's script, and nothing
 //! of designs, features or findings.
 
+pub mod authority;
 pub mod protocol;
