@@ -76,7 +76,7 @@ enum Stage {
     Begin,
     Cover,
     Explain { tasks: Tasks<Explanation>, wave: u32, again: bool },
-    Confirm { confirmation: Confirmation, members: Vec<Vec<usize>>, again: bool, claimed: usize },
+    Confirm { confirmation: Box<Confirmation>, members: Vec<Vec<usize>>, again: bool, claimed: usize },
     Over,
 }
 
@@ -142,7 +142,7 @@ impl Procedure {
                 Stage::Confirm { mut confirmation, members, again, claimed } => {
                     let cells = confirmation.plan(&self.space);
                     if cells.is_empty() {
-                        self.after_confirming(confirmation, members, again, claimed);
+                        self.after_confirming(&confirmation, members, again, claimed);
                     } else {
                         self.stage = Stage::Confirm { confirmation, members, again, claimed };
                         self.ask(cells, Phase::Confirm);
@@ -162,12 +162,11 @@ impl Procedure {
                 None => confirmation.absorb(None),
             }
         }
-        match row {
-            Some(row) => self.board.update(|evidence| evidence.push(Run { cell, row })),
-            None => {
-                self.lost += 1;
-                self.board.update(|evidence| evidence.lose(&cell.levels));
-            }
+        if let Some(row) = row {
+            self.board.update(|evidence| evidence.push(Run { cell, row }));
+        } else {
+            self.lost += 1;
+            self.board.update(|evidence| evidence.lose(&cell.levels));
         }
     }
 
@@ -276,11 +275,11 @@ impl Procedure {
         let purpose = if again { "coins, second confirmation" } else { "coins" };
         let confirmation =
             Confirmation::new(claims, self.options.alpha * share, left, randomise::generator(self.seed, purpose));
-        self.stage = Stage::Confirm { confirmation, members, again, claimed };
+        self.stage = Stage::Confirm { confirmation: Box::new(confirmation), members, again, claimed };
     }
 
     /// Deterministic claims that a fresh run contradicts are learned once more on all data and confirmed again.
-    fn after_confirming(&mut self, confirmation: Confirmation, members: Vec<Vec<usize>>, again: bool, claimed: usize) {
+    fn after_confirming(&mut self, confirmation: &Confirmation, members: Vec<Vec<usize>>, again: bool, claimed: usize) {
         let threshold = confirmation.threshold();
         let mut relearn = Vec::new();
         for (claim, features) in confirmation.claims().iter().zip(members) {

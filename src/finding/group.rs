@@ -89,7 +89,7 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
     findings
 }
 
-fn text<'a>(material: Material<'a>, value: Value) -> Option<&'a str> {
+fn text(material: Material<'_>, value: Value) -> Option<&str> {
     value.map(|value| material.extractor.value(value))
 }
 
