@@ -263,22 +263,15 @@ fn support(evidence: &Evidence, judged: &Judged) -> (u32, u32) {
 /// An id that is the same in every run of the scenario that finds the same cause: no value, feature number or cell is in
 /// it.
 fn identity(material: Material<'_>, rules: &RuleList, class: Class, explained: bool) -> String {
-    let partition: Vec<(Vec<(String, Vec<&str>)>, usize)> = rules
+    let labels = |literal: &Literal| {
+        let factor = &material.scenario.factors[literal.factor];
+        let levels: Vec<&str> = literal.levels.iter().map(|level| factor.levels[usize::from(*level)].label()).collect();
+        serde_json::json!([factor.name, levels])
+    };
+    let partition: Vec<serde_json::Value> = rules
         .partition()
-        .into_iter()
-        .map(|(when, number)| {
-            let when = when
-                .into_iter()
-                .map(|literal| {
-                    let factor = &material.scenario.factors[literal.factor];
-                    (
-                        factor.name.clone(),
-                        literal.levels.iter().map(|l| factor.levels[usize::from(*l)].label()).collect(),
-                    )
-                })
-                .collect();
-            (when, number)
-        })
+        .iter()
+        .map(|(when, number)| serde_json::json!([when.iter().map(labels).collect::<Vec<_>>(), number]))
         .collect();
     let text = serde_json::json!([material.scenario.name, partition, class, explained]).to_string();
     format!("f{}", &hex::encode(sha2::Sha256::digest(text))[..10])
