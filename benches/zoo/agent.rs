@@ -1,5 +1,7 @@
 //! A simulated agent: marker features whose dependence is known, beside noise.
 
+#![allow(clippy::many_single_char_names, reason = "a, b, c, d are the factors of a truth table")]
+
 use parallax::attribution::evidence::Value;
 use parallax::design::randomise::{self, Generator};
 use parallax::feature::ValueId;
@@ -7,10 +9,13 @@ use parallax::feature::ValueId;
 use super::kinds::{Kind, Shape};
 use super::noise::{self, Source};
 
+/// A truth table.
+type Truth = Box<dyn Fn(&[u16]) -> Value + Send + Sync>;
+
 /// A marker: the value as a function of the levels, with the factors that it depends on.
 pub(crate) struct Marker {
     pub(crate) factors: Vec<usize>,
-    pub(crate) truth: Box<dyn Fn(&[u16]) -> Value + Send + Sync>,
+    pub(crate) truth: Truth,
     /// Per mille of runs in the trigger that show it.
     rate: usize,
     /// Per mille of runs that show another value.
@@ -25,6 +30,7 @@ pub(crate) struct Agent {
     run: u32,
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "values are optional: absent is one")]
 fn id(number: u16) -> Value {
     Some(ValueId(u32::from(number)))
 }
@@ -37,7 +43,7 @@ impl Agent {
         let f: Vec<usize> = order;
         let sizes: Vec<u16> = levels.to_vec();
         // A level of a factor that is not its baseline.
-        let mut level = |factor: usize, draw: &mut Generator| {
+        let level = |factor: usize, draw: &mut Generator| {
             1 + u16::try_from(randomise::below(usize::from(sizes[factor]) - 1, draw)).unwrap_or(0)
         };
         let (a, b, c, d) = (f[0], f[1], f[2 % f.len()], f[3 % f.len()]);
@@ -52,7 +58,7 @@ impl Agent {
         let mut rate = 1000;
         let mut noise_rate = 0;
         let one = move |when: bool| id(u16::from(when));
-        let mut markers: Vec<(Vec<usize>, Box<dyn Fn(&[u16]) -> Value + Send + Sync>)> = Vec::new();
+        let mut markers: Vec<(Vec<usize>, Truth)> = Vec::new();
         match kind.shape {
             Shape::Main => markers.push((vec![a], Box::new(move |l| one(l[a] == la)))),
             Shape::Set => markers.push((vec![a], Box::new(move |l| one(sa.contains(&l[a]))))),
