@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::evidence::Evidence;
 use crate::design::Space;
-use crate::design::covering::subsets;
+use crate::design::coverage::subsets;
 
 /// The smallest rate at which a marker may show under its trigger and yet be seen at least once with probability .95,
 /// where the trigger is the combination of `strength` levels that was run least often: `1 − .05^(1/m)` for `m` runs.

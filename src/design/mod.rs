@@ -1,14 +1,18 @@
 //! **Design**: which cells to run and in which order, decided from a seed. Takes level counts and constraints, gives rows
 //! of level indices; refuses to know what a factor is or what a cell shows.
 
+pub mod coverage;
 pub mod covering;
 pub mod feasible;
 pub mod randomise;
+mod tabu;
 
 use std::sync::Arc;
 
 use crate::cell::Assignment;
 use crate::scenario::Scenario;
+use coverage::Strength;
+use covering::Effort;
 use feasible::Constraints;
 
 /// What the design must know of a scenario's factors: how many levels each has and what may not be combined.
@@ -63,18 +67,22 @@ pub struct CoverDesign {
     pub strength: u8,
 }
 
+/// Single changes that the search for a smaller array may evaluate: of the order of two seconds.
+const CHANGES: usize = 2_000_000;
+
 /// Designs the cover phase.
 #[must_use]
 pub fn cover(space: &Space, strength: u8, minimum_rows: usize, replicates: usize, seed: u64) -> CoverDesign {
     let strength = usize::from(strength).clamp(1, space.factors().max(1));
-    let first = covering::array(space, strength, &mut randomise::generator(seed, "covering array 0"));
+    let wanted = Strength::uniform(strength);
+    let effort = Effort { changes: CHANGES, enough: minimum_rows };
+    let first = covering::array(space, &wanted, &[], effort, &mut randomise::generator(seed, "covering array 0"));
     let mut rows = first.rows;
     let mut turn = 1;
     while rows.len() < minimum_rows && !rows.is_empty() {
-        let again =
-            covering::array(space, strength, &mut randomise::generator(seed, &format!("covering array {turn}"))).rows;
+        let mut generator = randomise::generator(seed, &format!("covering array {turn}"));
         let missing = minimum_rows - rows.len();
-        rows.extend(again.into_iter().take(missing));
+        rows.extend(covering::array(space, &wanted, &[], effort, &mut generator).rows.into_iter().take(missing));
         turn += 1;
     }
     let baseline = space.baseline();
