@@ -29,7 +29,10 @@ fn instances() -> Vec<(&'static str, Vec<u16>, usize, usize, usize)> {
 
 fn main() {
     let changes = std::env::var("CHANGES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000_000);
-    println!("{:<22} {:>2} {:>7} {:>7} {:>8} {:>6} {:>6}", "levels^factors", "t", "greedy", "rows", "seconds", "PICT", "best");
+    println!(
+        "{:<22} {:>2} {:>7} {:>7} {:>8} {:>6} {:>6}",
+        "levels^factors", "t", "greedy", "rows", "seconds", "PICT", "best"
+    );
     for (name, levels, strength, pict, best) in instances() {
         let space = Space { constraints: Constraints::default(), levels };
         let build = |changes| {

@@ -11,6 +11,7 @@ pub mod confirm;
 pub mod effect;
 pub mod evidence;
 pub mod localise;
+pub mod noisy;
 pub mod permutation;
 pub mod power;
 pub mod procedure;

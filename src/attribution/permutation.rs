@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::evidence::{Evidence, Value};
-use super::rule::{Literal, Rule, RuleList};
-use super::screen::{Signal, commonest};
+use super::rule::Literal;
+use super::screen::Signal;
 use crate::design::Space;
 use crate::design::randomise::{self, Generator};
 
@@ -18,59 +18,64 @@ const MOST_VALUES: usize = 6;
 const GO_ON: f64 = 0.03;
 /// The same for a further factor inside a trigger.
 const GO_DEEPER: f64 = 0.01;
-/// Factors of one rule.
-const DEEPEST: usize = 3;
 /// What a level costs in log-likelihood: splits into many levels fit chance better.
 const PER_LEVEL: f64 = 0.35;
 
-/// Looks for a rule of one value of a noisy signal among `runs` (indices of cover-phase runs).
+/// Looks for the value of a noisy signal, other than its base value, that one factor tells most about among `runs`, and
+/// for that factor's levels in which it is commoner.
 #[must_use]
-pub fn scan(
+pub fn first(
     evidence: &Evidence,
     space: &Space,
     signal: &Signal,
     runs: &[usize],
     generator: &mut Generator,
-) -> Option<RuleList> {
-    let feature = signal.lead();
-    let values: BTreeSet<Value> = runs.iter().map(|run| evidence.value(*run, feature)).collect();
+) -> Option<(Value, Literal)> {
+    let values: BTreeSet<Value> = runs.iter().map(|run| evidence.value(*run, signal.lead())).collect();
     if values.len() < 2 || values.len() > MOST_VALUES {
         return None;
     }
-    let base = commonest(runs.iter().map(|run| evidence.value(*run, feature)))?;
     let tried = f64::from(u32::try_from(values.len()).unwrap_or(u32::MAX));
-    let mut best: Option<(f64, f64, RuleList)> = None;
-    for value in values.into_iter().filter(|value| *value != base) {
-        let mut inside: Vec<usize> = runs.to_vec();
-        let mut when: Vec<Literal> = Vec::new();
-        let mut first = 1.0;
-        let mut score = 0.0;
-        for depth in 0..DEEPEST {
-            let hits: Vec<bool> = inside.iter().map(|run| evidence.value(*run, feature) == value).collect();
-            let free: Vec<usize> =
-                (0..space.factors()).filter(|factor| when.iter().all(|literal| literal.factor != *factor)).collect();
-            let Some(split) = best_split(evidence, space, &inside, &hits, &free) else { break };
-            let p = p_value(evidence, space, &inside, &hits, &free, split.score, generator);
-            let limit = if depth == 0 { GO_ON / tried } else { GO_DEEPER };
-            if p > limit {
-                break;
-            }
-            if depth == 0 {
-                (first, score) = (p, split.score);
-            }
-            inside.retain(|run| split.levels.contains(&evidence.runs()[*run].cell.levels.level(split.factor)));
-            when.push(Literal { factor: split.factor, levels: split.levels });
-        }
-        if when.is_empty() {
-            continue;
-        }
-        when.sort();
-        let list = RuleList { base, rules: vec![Rule { when, value }] };
-        if best.as_ref().is_none_or(|(p, s, _)| (first, -score) < (*p, -*s)) {
-            best = Some((first, score, list));
+    let free: Vec<usize> = (0..space.factors()).collect();
+    let mut best: Option<(f64, f64, Value, Literal)> = None;
+    for value in values.into_iter().filter(|value| *value != signal.base) {
+        let Some((p, split)) = test(evidence, space, signal.lead(), value, runs, &free, generator) else { continue };
+        if p <= GO_ON / tried && best.as_ref().is_none_or(|(least, score, ..)| (p, -split.score) < (*least, -*score)) {
+            best = Some((p, split.score, value, Literal { factor: split.factor, levels: split.levels }));
         }
     }
-    best.map(|(_, _, list)| list)
+    best.map(|(_, _, value, literal)| (value, literal))
+}
+
+/// Looks for a further factor that tells about `value` among `runs`, all inside a trigger that names other factors.
+#[must_use]
+pub fn further(
+    evidence: &Evidence,
+    space: &Space,
+    feature: usize,
+    value: Value,
+    runs: &[usize],
+    when: &[Literal],
+    generator: &mut Generator,
+) -> Option<Literal> {
+    let free: Vec<usize> =
+        (0..space.factors()).filter(|factor| when.iter().all(|literal| literal.factor != *factor)).collect();
+    let (p, split) = test(evidence, space, feature, value, runs, &free, generator)?;
+    (p <= GO_DEEPER).then_some(Literal { factor: split.factor, levels: split.levels })
+}
+
+fn test(
+    evidence: &Evidence,
+    space: &Space,
+    feature: usize,
+    value: Value,
+    runs: &[usize],
+    free: &[usize],
+    generator: &mut Generator,
+) -> Option<(f64, Split)> {
+    let hits: Vec<bool> = runs.iter().map(|run| evidence.value(*run, feature) == value).collect();
+    let split = best_split(evidence, space, runs, &hits, free)?;
+    Some((p_value(evidence, space, runs, &hits, free, split.score, generator), split))
 }
 
 struct Split {

@@ -9,7 +9,7 @@ use super::board::{Board, Progress, Task, Tasks};
 use super::confirm::{Claim, Confirmation, Standing};
 use super::evidence::{Evidence, Run, Value};
 use super::localise::{self, Ending, Explanation};
-use super::permutation;
+use super::noisy;
 use super::rule::RuleList;
 use super::screen::{self, Signal};
 use crate::cell::{Assignment, Cell, CellId, Phase};
@@ -195,24 +195,31 @@ impl Procedure {
         let left = (self.options.budget as usize).saturating_sub(self.planned);
         let explained = self.board.with(|e| e.runs().len()).saturating_sub(self.cover_runs);
         self.board.allow((left - left.min(MOST_CONFIRM / 2).min(left / 2)).min(MOST_EXPLAIN.saturating_sub(explained)));
-        let tasks = signals
-            .into_iter()
-            .filter_map(|signal| {
-                if !signal.deterministic {
-                    // The noisy track needs no further runs before its confirmation.
-                    self.explanations.push(Explanation {
-                        rules: RuleList { base: signal.base, rules: Vec::new() },
-                        ending: Ending::Noisy,
-                        ignored: 0,
-                        signal,
-                    });
-                    return None;
-                }
-                let known = RuleList { base: signal.base, rules: Vec::new() };
-                Some(Box::pin(localise::explain(self.board.clone(), signal, known)) as Task<Explanation>)
-            })
-            .collect();
+        let tasks = signals.into_iter().map(|signal| self.task(signal, None)).collect();
         self.stage = Stage::Explain { tasks: Tasks::new(tasks), wave, again };
+    }
+
+    /// One signal's explanation: by counterexamples while it seems deterministic, else by the noisy track.
+    fn task(&self, signal: Signal, known: Option<RuleList>) -> Task<Explanation> {
+        let generator = randomise::generator(self.seed, &format!("permutation {}", signal.lead()));
+        let (board, cover) = (self.board.clone(), self.cover_runs);
+        let known = known.unwrap_or(RuleList { base: signal.base, rules: Vec::new() });
+        Box::pin(async move {
+            if !signal.deterministic {
+                return noisy::explain(board, signal, cover, generator).await;
+            }
+            let learned = localise::explain(board.clone(), signal.clone(), known).await;
+            if learned.ending == Ending::Explained {
+                return learned;
+            }
+            // What was learned before giving up may be the work of chance: the noisy track weighs all runs at once.
+            let weighed = noisy::explain(board, signal, cover, generator).await;
+            match (learned.ending, weighed.rules.rules.is_empty(), learned.rules.rules.is_empty()) {
+                (Ending::GivenUp, true, false) => Explanation { ending: Ending::Noisy, ..learned },
+                (Ending::GivenUp, true, true) => learned,
+                _ => weighed,
+            }
+        })
     }
 
     /// New runs may have told features apart that had one pattern: those that stand for themselves now are signals.
@@ -245,7 +252,6 @@ impl Procedure {
         let mut members = Vec::new();
         self.unexplained.clear();
         let settled: HashSet<usize> = self.judged.iter().map(|judged| judged.features[0]).collect();
-        let cover: Vec<usize> = (0..self.cover_runs).collect();
         // Features of one signal may be leads of several explanations after a split; each stands once.
         let mut seen: BTreeSet<usize> = BTreeSet::new();
         for done in &self.explanations {
@@ -254,16 +260,11 @@ impl Procedure {
             }
             let found = match done.ending {
                 Ending::Explained => Some((done.rules.canonical(&self.space), false)),
-                Ending::GivenUp if !done.rules.rules.is_empty() => Some((done.rules.canonical(&self.space), true)),
+                Ending::Noisy => Some((done.rules.canonical(&self.space), true)),
                 Ending::GivenUp => {
                     self.unexplained.push(done.signal.lead());
                     None
                 }
-                Ending::Noisy => self.board.with(|evidence| {
-                    let mut generator = randomise::generator(self.seed, &format!("permutation {}", done.signal.lead()));
-                    permutation::scan(evidence, &self.space, &done.signal, &cover, &mut generator)
-                        .map(|rules| (rules, true))
-                }),
             };
             let Some((rules, noisy)) = found.filter(|(rules, _)| !rules.rules.is_empty()) else { continue };
             claims.push(self.board.with(|evidence| Claim::new(done.signal.lead(), rules, noisy, evidence)));
@@ -305,10 +306,7 @@ impl Procedure {
         }
         let left = (self.options.budget as usize).saturating_sub(self.planned);
         self.board.allow((left / 2).min(MOST_EXPLAIN));
-        let tasks = relearn
-            .into_iter()
-            .map(|(signal, known)| Box::pin(localise::explain(self.board.clone(), signal, known)) as Task<Explanation>)
-            .collect();
+        let tasks = relearn.into_iter().map(|(signal, known)| self.task(signal, Some(known))).collect();
         self.stage = Stage::Explain { tasks: Tasks::new(tasks), wave: MOST_WAVES, again: true };
     }
 
