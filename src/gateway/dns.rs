@@ -20,7 +20,7 @@ const PAYLOAD: u16 = 1232;
 /// of one cell share an address about once in a thousand cells; they are then told apart by SNI or `Host`.
 pub(super) fn ipv4(name: &str) -> Ipv4Addr {
     let digest = sha2::Sha256::digest(name.as_bytes());
-    Ipv4Addr::new(198, 18 | (digest[0] & 1), digest[1], digest[2] % 254 + 1)
+    Ipv4Addr::new(198, 18 + digest[0] % 2, digest[1], digest[2] % 254 + 1)
 }
 
 /// The IPv6 address of a name: in a prefix of unique local addresses (RFC 4193).

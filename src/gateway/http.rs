@@ -190,16 +190,12 @@ pub(super) fn resolve_authority(
     place: &Place,
     ledger: &Ledger,
 ) -> (String, u16) {
-    match named.or_else(|| place.tunnel.clone()) {
-        Some(authority) => {
-            let port = authority.port.unwrap_or_else(|| proxy::default_port(scheme));
-            (authority.host, port)
-        }
-        None => {
-            let address = place.dialled.ip();
-            (ledger.name_of(address).unwrap_or_else(|| address.to_string()), place.dialled.port())
-        }
+    if let Some(authority) = named.or_else(|| place.tunnel.clone()) {
+        let port = authority.port.unwrap_or_else(|| proxy::default_port(scheme));
+        return (authority.host, port);
     }
+    let address = place.dialled.ip();
+    (ledger.name_of(address).unwrap_or_else(|| address.to_string()), place.dialled.port())
 }
 
 fn record(

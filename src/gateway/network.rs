@@ -1,4 +1,4 @@
-//! The pod's **network**: inside a network namespace of its own, `lo` comes up with the *AnyIP* routes, so that a
+//! The pod's **network**: inside a network namespace of its own, `lo` comes up with the `AnyIP` routes, so that a
 //! connection to any address ends at a socket of ours that listens on the unspecified address.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -7,7 +7,7 @@ use sha2::Digest as _;
 
 use super::reply::instance;
 use crate::scenario::Turn;
-use crate::wire::{Prompt, Said, ToolChoice};
+use crate::wire::{Call, Prompt, Said, ToolChoice};
 
 /// What the model says in one turn.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,28 +117,35 @@ fn first_text(script: &[Turn], from: usize) -> String {
 }
 
 /// How many of the script's turns the conversation has behind it. Only what is recognised as ours counts: agents put
-/// words of their own into the model's mouth (examples, the beginning of an answer).
+/// words of their own into the model's mouth (examples, the beginning of an answer). Each thing said stands for one turn
+/// at most, and turns are taken in order.
 fn position(script: &[Turn], said: &[Said]) -> usize {
     let mut position = 0;
     for message in said {
-        // A message may hold several of our turns, where an agent joins neighbours.
-        while position < script.len() {
-            match (position..script.len()).find(|turn| is_turn(&script[*turn], *turn, message)) {
-                Some(turn) => position = turn + 1,
-                None => break,
-            }
+        for call in &message.calls {
+            position = after(script, position, |turn, at| is_call(turn, at, call)).unwrap_or(position);
         }
+        position = after(script, position, |turn, _| is_text(turn, &message.text)).unwrap_or(position);
     }
     position
 }
 
-fn is_turn(turn: &Turn, position: usize, message: &Said) -> bool {
+/// The position after the first turn from `from` on that fits.
+fn after(script: &[Turn], from: usize, fits: impl Fn(&Turn, usize) -> bool) -> Option<usize> {
+    (from..script.len()).find(|at| fits(&script[*at], *at)).map(|at| at + 1)
+}
+
+fn is_text(turn: &Turn, said: &str) -> bool {
+    matches!(turn, Turn::Text(text) if !text.trim().is_empty() && said.trim() == text.trim())
+}
+
+/// A call is known by its id; where an agent made up ids of its own, by what it called.
+fn is_call(turn: &Turn, at: usize, call: &Call) -> bool {
     match turn {
-        Turn::Text(text) => message.calls.is_empty() && !text.is_empty() && message.text.trim() == text.trim(),
-        Turn::Tool { name, input } => message
-            .calls
-            .iter()
-            .any(|call| call.id.ends_with(&call_id(position, name)) || (call.name == *name && call.input == *input)),
+        Turn::Tool { name, input } => {
+            call.id.ends_with(&call_id(at, name)) || (call.name == *name && call.input == *input)
+        }
+        Turn::Text(_) => false,
     }
 }
 
@@ -147,7 +154,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::wire::{Call, Tool};
+    use crate::wire::Tool;
 
     fn script() -> Vec<Turn> {
         vec![

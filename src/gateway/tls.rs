@@ -45,12 +45,15 @@ pub(super) enum Handshake {
     Unreadable,
 }
 
+/// What a configuration is for: a name, and the protocol agreed on.
+type Served = (String, Option<&'static str>);
+
 /// Mints certificates and accepts TLS with them.
 pub(super) struct Certificates {
     issuer: Issuer<'static, KeyPair>,
     leaf_key: KeyPair,
     http2: bool,
-    configurations: Mutex<HashMap<(String, Option<&'static str>), Arc<ServerConfig>>>,
+    configurations: Mutex<HashMap<Served, Arc<ServerConfig>>>,
 }
 
 impl std::fmt::Debug for Certificates {

@@ -15,7 +15,7 @@ use serde_json::Value;
 pub enum Dialect {
     /// Anthropic Messages.
     AnthropicMessages,
-    /// OpenAI Chat Completions.
+    /// `OpenAI` Chat Completions.
     OpenAiChat,
 }
 

@@ -1,4 +1,4 @@
-//! Reads OpenAI **Chat Completions** requests.
+//! Reads `OpenAI` **Chat Completions** requests.
 
 use serde_json::{Value, json};
 

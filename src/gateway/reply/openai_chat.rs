@@ -1,4 +1,4 @@
-//! OpenAI **Chat Completions** answers, streamed or not.
+//! `OpenAI` **Chat Completions** answers, streamed or not.
 
 use chrono::Utc;
 use serde_json::{Value, json};
