@@ -160,7 +160,8 @@ pub(super) async fn serve_stream(mut stream: Tee, shared: &Shared, ledger: &Ledg
             }
             continue;
         };
-        let Some((response, asked)) = dns::answer(&stream.buffer()[2..2 + length], shared.ipv6_names, Some(ledger)) else {
+        let Some((response, asked)) = dns::answer(&stream.buffer()[2..2 + length], shared.ipv6_names, Some(ledger))
+        else {
             break;
         };
         stream.consume(2 + length);
