@@ -1,6 +1,8 @@
 //! The gateway over loopback: its own client on one side, raw TCP and TLS clients on the other. No namespace is needed,
 //! so what is checked here is everything but the network's set-up.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
