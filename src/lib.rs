@@ -20,3 +20,4 @@ pub mod finding;
 pub mod gateway;
 pub mod run;
 pub mod scenario;
+pub mod wire;
