@@ -19,3 +19,4 @@ pub mod gateway;
 pub mod run;
 pub mod scenario;
 pub mod store;
+pub mod wire;
