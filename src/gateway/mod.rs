@@ -3,4 +3,5 @@
 //! of designs, features or findings.
 
 pub mod authority;
+pub mod client;
 pub mod protocol;
