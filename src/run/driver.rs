@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::RunError;
 use super::event::{Event, Listener};
-use super::fold::{Procedure, too_many};
+use super::fold::{Decider, too_many};
 use super::redact::Redactor;
 use super::usage::Meter;
 use crate::campaign::Step;
@@ -96,7 +96,7 @@ impl Driver {
     /// When the engine cannot go on, too many cells of a round fail, the folder cannot be written, or it is cancelled.
     pub async fn run(
         &self,
-        procedure: &mut impl Procedure,
+        procedure: &mut impl Decider,
         folder: &Folder,
         writer: &mut RecordWriter,
         mut plan: Vec<Cell>,
@@ -139,7 +139,7 @@ impl Driver {
     async fn round(
         &self,
         round: &mut Round<'_>,
-        procedure: &mut impl Procedure,
+        procedure: &mut impl Decider,
         writer: &mut RecordWriter,
         meter: &mut Meter,
         baselines: &mut Baselines,
@@ -206,7 +206,7 @@ impl Driver {
     fn take_ready(
         &self,
         round: &mut Round<'_>,
-        procedure: &mut impl Procedure,
+        procedure: &mut impl Decider,
         writer: &mut RecordWriter,
         meter: &mut Meter,
         baselines: &mut Baselines,

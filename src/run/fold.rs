@@ -9,7 +9,7 @@ use crate::cell::{Cell, CellId};
 use crate::finding::Findings;
 
 /// What decides which cells to run: the [`Campaign`], or a test's own.
-pub trait Procedure {
+pub trait Decider {
     /// What to do next, once every cell of the last round was absorbed.
     fn step(&mut self) -> Step;
     /// Takes one record of the current round, in plan order.
@@ -20,7 +20,7 @@ pub trait Procedure {
     fn expected_cells(&self) -> usize;
 }
 
-impl Procedure for Campaign {
+impl Decider for Campaign {
     fn step(&mut self) -> Step {
         Self::step(self)
     }
@@ -88,7 +88,7 @@ impl Fold {
 
     /// Folds as far as the records go. With `retry`, the last round is cut off before its first engine failure where
     /// it did not come to its end or failed as a whole: those cells are to be run again.
-    pub fn go(&mut self, procedure: &mut impl Procedure, retry: bool) -> Result<Folded, Diverged> {
+    pub fn go(&mut self, procedure: &mut impl Decider, retry: bool) -> Result<Folded, Diverged> {
         loop {
             let cells = match procedure.step() {
                 Step::Done(findings) => return Ok(Folded::Done(findings)),

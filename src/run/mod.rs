@@ -9,7 +9,7 @@ pub mod session;
 pub mod usage;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use crate::engine::EngineError;
 use crate::store::StoreError;

@@ -8,13 +8,14 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
-use super::fold::Procedure;
+use super::fold::Decider;
 use crate::campaign::Step;
 use crate::capture::{Body, Capture, EngineFailure, Exchange, Outcome, Record, Seconds, Via};
 use crate::cell::{Assignment, Cell, CellId, Phase};
 use crate::engine::target::TargetFacts;
 use crate::engine::{Engine, EngineError, Job};
 use crate::finding::{CellCounts, Findings, Power, SCHEMA_VERSION, Verdict};
+use crate::gateway::client::Traffic;
 use crate::scenario::{DesignOptions, Factor, FactorKind, Level, Limits, Scenario, Source, Stub, Target};
 
 pub(crate) fn scenario() -> Scenario {
@@ -100,7 +101,7 @@ impl Rounds {
     }
 }
 
-impl Procedure for Rounds {
+impl Decider for Rounds {
     fn step(&mut self) -> Step {
         assert_eq!(self.absorbed.len(), self.planned, "a round must be absorbed before the next");
         let Some(size) = self.sizes.get(self.next) else {
@@ -202,6 +203,14 @@ impl Engine for FakeEngine {
                 Act::Hang => std::future::pending().await,
             }
         })
+    }
+
+    fn run_canary<'a>(
+        &'a self,
+        _slot: usize,
+        _arguments: &'a [String],
+    ) -> BoxFuture<'a, Result<(String, Traffic), EngineError>> {
+        Box::pin(async { Err(EngineError::Canary("there is no pod to fly in".into())) })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
