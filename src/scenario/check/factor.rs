@@ -43,6 +43,7 @@ pub(super) fn check(document: &Document, folder: &Path, refusals: &mut Refusals)
         return None;
     }
     clashes(&factors, &document.target, refusals);
+    impossible_cells(&factors, &document.target, refusals);
     for (name, written, factor) in &factors {
         if let FactorKind::BaseUrl { variable: None } = factor.kind
             && !is_mentioned(name, &document.target)
@@ -61,6 +62,57 @@ pub(super) fn check(document: &Document, folder: &Path, refusals: &mut Refusals)
     Some(factors.into_iter().map(|(_, _, factor)| factor).collect())
 }
 
+/// Refuses a file where the home or working folder of some cell must be, and a command that an unset level empties.
+fn impossible_cells(
+    factors: &[(&Placed<String>, &Placed<FactorDocument>, Factor)],
+    target: &TargetDocument,
+    refusals: &mut Refusals,
+) {
+    let values = |wanted: fn(&FactorKind) -> bool, default: &str| -> Vec<String> {
+        let found: Vec<String> = factors
+            .iter()
+            .filter(|(_, _, factor)| wanted(&factor.kind))
+            .flat_map(|(_, _, factor)| factor.levels.iter().filter_map(|level| level.0.clone()))
+            .collect();
+        if found.is_empty() { vec![default.to_owned()] } else { found }
+    };
+    let users = values(|kind| matches!(kind, FactorKind::User), "dev");
+    let mut homes = values(|kind| matches!(kind, FactorKind::Home), "");
+    if homes == [""] {
+        homes = users.iter().map(|user| format!("/home/{user}")).collect();
+    }
+    let folders: Vec<String> =
+        values(|kind| matches!(kind, FactorKind::Cwd), "/workspace").into_iter().chain(homes.iter().cloned()).collect();
+    let varied = factors.iter().filter(|(_, _, factor)| matches!(factor.kind, FactorKind::File { .. }));
+    let varied = varied.filter_map(|(_, written, _)| written.path.as_ref());
+    for path in target.files.0.iter().map(|file| &file.path).chain(varied) {
+        let Ok(clean) = file_path(path) else { continue };
+        let stands = |home: &String| if clean.starts_with('/') { clean.clone() } else { format!("{home}/{clean}") };
+        if homes.iter().map(stands).any(|file| folders.iter().any(|folder| is_below(folder, &file))) {
+            refusals.push(Refusal::at(
+                path.span.clone(),
+                format!("`{clean}` cannot be a file"),
+                "home or working folder of some cell",
+            ));
+        }
+    }
+    if let Some(program) = target.command.as_ref().and_then(|command| command.first()) {
+        for (name, _, factor) in factors {
+            let alone = program.as_str() == format!("{{{}}}", factor.name);
+            if alone && factor.levels.contains(&Level(None)) {
+                refusals.push(
+                    Refusal::at(
+                        program.span.clone(),
+                        "some cells would have no program to run",
+                        "not set in every cell",
+                    )
+                    .and(name.span.clone(), "has a level that is unset"),
+                );
+            }
+        }
+    }
+}
+
 fn is_mentioned(name: &str, target: &TargetDocument) -> bool {
     let in_command =
         target.command.iter().flat_map(|command| command.iter()).any(|word| placeholder::mentions(word, name));
@@ -75,14 +127,14 @@ fn one(
     folder: &Path,
     refusals: &mut Refusals,
 ) -> Option<Factor> {
-    let named = refusals.take(factor_name(name));
+    let named = refusals.take(factor_name(name, written));
     let kind = refusals.take(kind(name, written))?;
     let levels = levels(&kind, name, written, folder, refusals)?;
     let levels = refusals.take(with_baseline(&kind, levels, written.baseline.as_ref()))?;
     named.map(|()| Factor { name: name.value.clone(), kind, levels })
 }
 
-fn factor_name(name: &Placed<String>) -> Result<(), Refusal> {
+fn factor_name(name: &Placed<String>, written: &FactorDocument) -> Result<(), Refusal> {
     if name.is_empty() || !name.chars().all(is_name) {
         return Err(Refusal::at(
             name.span.clone(),
@@ -91,7 +143,8 @@ fn factor_name(name: &Placed<String>) -> Result<(), Refusal> {
         )
         .help("use letters, digits, dots, hyphens and underscores"));
     }
-    if RESERVED.contains(&name.as_str()) {
+    let home = name.value == "home" && written.kind.as_ref().is_some_and(|kind| kind.value != "home");
+    if RESERVED.contains(&name.as_str()) || home {
         return Err(Refusal::at(name.span.clone(), format!("a factor cannot be called `{}`", name.value), "taken")
             .help(format!("{{{}}} already stands for something else in commands and files", name.value)));
     }

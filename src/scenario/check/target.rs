@@ -15,6 +15,41 @@ use super::{is_variable, whole, without_nul};
 const CLOSED: [&str; 8] =
     ["/proc", "/sys", "/dev", "/run", "/opt/target", "/etc/resolv.conf", "/etc/hosts", "/etc/hostname"];
 
+/// Files that every pod is given, and folders that it has: none of them can become the other.
+const PINNED: [&str; 7] = [
+    "/etc/group",
+    "/etc/localtime",
+    "/etc/machine-id",
+    "/etc/passwd",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/timezone",
+    "/usr/local/share/ca-certificates/local.crt",
+];
+const FOLDERS: [&str; 22] = [
+    "/bin",
+    "/boot",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/sbin",
+    "/srv",
+    "/tmp",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local",
+    "/usr/sbin",
+    "/usr/share",
+    "/var",
+    "/workspace",
+];
+
 /// Checks the section `[target]`.
 pub(super) fn check(document: &Placed<TargetDocument>, folder: &Path, refusals: &mut Refusals) -> Option<Target> {
     let command = refusals.take(command(document));
@@ -162,9 +197,7 @@ fn local(document: &Placed<TargetDocument>, folder: &Path) -> Result<Source, Ref
             .help("name the package: npm = \"…\" or pypi = \"…\""));
     }
     if program.contains('/') {
-        if !program.contains('{') {
-            local_program(program, folder)?;
-        }
+        local_program(program, folder)?;
     } else if document.include.is_none() {
         let beside = if folder.join(program.as_str()).is_file() {
             format!("a file of that name stands beside the scenario: write ./{}", program.as_str())
@@ -255,6 +288,16 @@ pub(super) fn file_path(path: &Placed<String>) -> Result<String, Refusal> {
     if let Some(closed) = CLOSED.iter().find(|closed| is_below(&clean, closed)) {
         return Err(Refusal::at(path.span.clone(), format!("`{clean}` belongs to the pod"), "cannot be set")
             .help(format!("a scenario's files may not stand at or below {closed}")));
+    }
+    if let Some(pinned) = PINNED.iter().find(|pinned| clean != **pinned && is_below(&clean, pinned)) {
+        return Err(Refusal::at(
+            path.span.clone(),
+            format!("`{clean}` cannot be a file"),
+            format!("{pinned} is a file"),
+        ));
+    }
+    if FOLDERS.contains(&clean.as_str()) || PINNED.iter().any(|pinned| clean != *pinned && is_below(pinned, &clean)) {
+        return Err(Refusal::at(path.span.clone(), format!("`{clean}` cannot be a file"), "a folder of every pod"));
     }
     Ok(clean)
 }
