@@ -3,5 +3,4 @@
 //! of designs, features or findings.
 
 pub mod authority;
-pub mod client;
 pub mod protocol;
