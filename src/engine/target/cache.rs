@@ -31,7 +31,7 @@ use crate::engine::pod::TARGET_ROOT;
 /// Version of the record's shape and of the layout of `root/`: an entry of another is made anew.
 const SCHEMA_VERSION: u32 = 1;
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder holds what parallax installed; it may be removed at any time.\n";
-const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+const STALE: Duration = Duration::from_hours(24);
 
 /// The machine's cache folder: `$PARALLAX_CACHE`, else `$XDG_CACHE_HOME/parallax`, else `~/.cache/parallax`.
 #[must_use]

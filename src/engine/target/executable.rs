@@ -29,6 +29,19 @@ pub fn executable_facts(root: &Path, search: &[String], command0: &str) -> Optio
     })
 }
 
+/// The path inside the pod at which `command0` is found, links not followed: where a target's install scripts may still put
+/// another file in its place.
+pub(super) fn entry_point(root: &Path, search: &[String], command0: &str) -> Option<String> {
+    let stands = |path: &str| {
+        let below = Path::new(path).strip_prefix(TARGET_ROOT).ok()?;
+        fs::symlink_metadata(root.join(below)).ok().map(|_| path.to_owned())
+    };
+    if command0.contains('/') {
+        return stands(command0);
+    }
+    search.iter().find_map(|folder| stands(&format!("{folder}/{command0}")))
+}
+
 /// Where `path` (inside the pod) ends, relative to `root`, with every link on the way followed as the pod would.
 fn resolve(root: &Path, path: &Path) -> Option<PathBuf> {
     // The links stay relative to the pod's own root, so that `/opt/target/…` and `../…` mean what they mean there.
@@ -107,6 +120,9 @@ mod tests {
         assert_eq!(facts(root.path(), "absolute"), found);
         assert_eq!(facts(root.path(), "/opt/target/modules/x/lib/cli.js"), found);
         assert_eq!(facts(root.path(), "/opt/target/bin/../../target/bin/relative"), found);
+        let search = [String::from("/opt/none"), String::from("/opt/target/bin")];
+        assert_eq!(entry_point(root.path(), &search, "relative").unwrap(), "/opt/target/bin/relative");
+        assert_eq!(entry_point(root.path(), &search, "missing"), None);
     }
 
     #[test]

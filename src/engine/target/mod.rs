@@ -71,7 +71,8 @@ pub struct TargetFacts {
     pub version: Option<String>,
     /// Registry integrity of the package's archive (`sha512-…`), and of every other package installed with it, by name@version.
     pub integrity: std::collections::BTreeMap<String, String>,
-    /// The executable: path inside the pod (links followed).
+    /// The executable: path inside the pod, links followed. As [`install`] gives it where scripts are still to be run: the
+    /// link at which it is found; the engine then follows it and fills in the digest ([`executable_facts`]).
     pub executable: Option<String>,
     /// SHA-256 of the executable after install scripts, lower-case hex.
     pub executable_sha256: Option<String>,
@@ -119,12 +120,15 @@ pub async fn install_for(
             blocking(move || local::install(&command, &folder, &include, &cache)).await?
         }
     };
-    // Where scripts are still to be run, the executable may be another one afterwards: the engine looks then.
-    if let (Some(root), true) = (&installed.root, installed.scripts.is_empty()) {
-        let command = command_in_pod(target);
-        if let Some((path, sha256)) = command.first().and_then(|name| executable_facts(root, &installed.search, name)) {
-            installed.facts.executable = Some(path);
-            installed.facts.executable_sha256 = Some(sha256);
+    let command = command_in_pod(target);
+    if let (Some(root), Some(name)) = (installed.root.clone(), command.into_iter().next()) {
+        let search = installed.search.clone();
+        if installed.scripts.is_empty() {
+            let found = blocking(move || Ok(executable_facts(&root, &search, &name))).await?;
+            (installed.facts.executable, installed.facts.executable_sha256) = found.unzip();
+        } else {
+            // The scripts may put another file in its place: the engine looks once they have run.
+            installed.facts.executable = executable::entry_point(&root, &search, &name);
         }
     }
     Ok(installed)

@@ -204,14 +204,19 @@ fn explain(asked: &str, said: &Said) -> EngineError {
         .filter(|line| !line.is_empty() && !line.starts_with("A complete log of this run"))
         .collect();
     let code = lines.iter().find_map(|line| line.strip_prefix("code ")).unwrap_or_default();
-    // Each line repeats the code in front, and the interesting ones come first.
-    let reason = lines
+    // npm puts a word of its own (`404`, `notarget`, `network`) before each line; what matters comes first.
+    let word = code.trim_start_matches('E');
+    let reason: Vec<&str> = lines
         .iter()
-        .filter(|line| !line.starts_with("code "))
-        .take(3)
-        .map(|line| line.strip_prefix(code).unwrap_or(line).trim());
-    let reason: Vec<&str> = reason.filter(|line| !line.is_empty()).collect();
+        .filter(|line| !["code ", "syscall ", "errno "].iter().any(|start| line.starts_with(start)))
+        .map(|line| {
+            [word, code, "notarget", "network"].iter().find_map(|w| line.strip_prefix(*w)).unwrap_or(line).trim()
+        })
+        .filter(|line| !line.is_empty())
+        .take(2)
+        .collect();
     let reason = if reason.is_empty() { shorten(&said.stderr, 240) } else { shorten(&reason.join(" "), 240) };
+    let reason = reason.trim_end_matches('.');
     let remedy = match code {
         "E404" => "Is the name in the scenario's [target] right, and does the registry in npm's configuration have it?",
         "ETARGET" | "ENOVERSIONS" => {
@@ -329,12 +334,16 @@ mod tests {
         let lost = "npm error code ENOTFOUND\nnpm error syscall getaddrinfo\nnpm error errno ENOTFOUND\nnpm error network request to \
                     http://r/x failed, reason: getaddrinfo ENOTFOUND r\nnpm error A complete log of this run can be found in: /h/.npm\n";
         let message = explained(lost);
-        assert!(message.starts_with("npm could not fetch x@1.0.0: ENOTFOUND: syscall getaddrinfo"), "{message}");
+        assert!(
+            message.starts_with("npm could not fetch x@1.0.0: ENOTFOUND: request to http://r/x failed"),
+            "{message}"
+        );
         assert!(message.contains("check the network") && !message.contains("complete log"), "{message}");
         let old = "npm ERR! code ETARGET\nnpm ERR! notarget No matching version found for x@9.\n";
         let message = explained(old);
         assert!(
-            message.contains("ETARGET: notarget No matching version found for x@9.") && message.contains("npm view"),
+            message.contains("ETARGET: No matching version found for x@9. Is the version")
+                && message.contains("npm view"),
             "{message}"
         );
         assert!(explained("env: node: not found\n").contains("env: node: not found"));

@@ -143,10 +143,9 @@ fn check(package: &str, spec: &str, python: &str) -> Result<(), EngineError> {
 async fn find(wanted: &str, python: &str) -> Result<Client, EngineError> {
     let names = [format!("python{python}"), String::from("python3"), String::from("/usr/bin/python3")];
     let mut other = None;
-    for program in names.iter().filter_map(|name| match name.starts_with('/') {
-        true => Some(PathBuf::from(name)),
-        false => client::find_program(name),
-    }) {
+    let place =
+        |name: &String| if name.starts_with('/') { Some(PathBuf::from(name)) } else { client::find_program(name) };
+    for program in names.iter().filter_map(place) {
         let ask = ["-c".to_owned(), format!("import pip; {ASK_VERSION}")];
         let Ok(said) = client::run(&program, &ask, Path::new("/"), &[]).await else { continue };
         let version = said.stdout.trim().to_owned();

@@ -82,7 +82,8 @@ pub(super) fn first_difference(expected: &Contents, found: &Contents) -> Option<
 
 /// Bytes of all files of the tree.
 pub(super) fn size(root: &Path) -> u64 {
-    walk(root).unwrap_or_default().iter().filter_map(|(path, _)| fs::symlink_metadata(path).ok()).map(|m| m.len()).sum()
+    let files = walk(root).unwrap_or_default().into_iter().filter(|(_, kind)| !kind.is_dir());
+    files.filter_map(|(path, _)| fs::symlink_metadata(path).ok()).map(|metadata| metadata.len()).sum()
 }
 
 /// Makes every file readable for all and writable for its owner alone (`755` or `644`), and drops set-id bits: the agent runs
