@@ -18,6 +18,8 @@ pub mod engine;
 pub mod feature;
 pub mod finding;
 pub mod gateway;
+pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod store;
 pub mod wire;
