@@ -183,11 +183,3 @@ pub struct Disclosed {
     /// What the vendor says.
     pub says: String,
 }
-
-impl Scenario {
-    /// stub
-    #[must_use]
-    pub fn not_varied(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
