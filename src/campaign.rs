@@ -34,6 +34,7 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Campaign {
     scenario: Arc<Scenario>,
+    seed: u64,
     space: Arc<Space>,
     procedure: Procedure,
     extractor: Extractor,
@@ -57,6 +58,7 @@ impl Campaign {
             captures: Vec::new(),
             preview: Vec::new(),
             scenario,
+            seed,
             space,
         }
     }
@@ -186,6 +188,7 @@ impl Campaign {
         let findings = self.procedure.board().with(|evidence| {
             let material = Material {
                 scenario: &self.scenario,
+                seed: self.seed,
                 space: &self.space,
                 evidence,
                 captures: &self.captures,

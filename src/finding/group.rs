@@ -25,6 +25,8 @@ const MOST_PLACES: usize = 60;
 pub struct Material<'a> {
     /// The scenario.
     pub scenario: &'a Scenario,
+    /// The run's seed.
+    pub seed: u64,
     /// The space of its factors.
     pub space: &'a Space,
     /// All runs.
@@ -192,7 +194,7 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
         reproduce: Reproduce {
             baseline_cell: cell(best.baseline_run),
             variant_cell: cell(best.variant_run),
-            command: String::new(),
+            command: format!("parallax run scenarios/{}.toml --seed {}", material.scenario.name, material.seed),
         },
     }
 }
