@@ -190,11 +190,12 @@ pub(super) struct AnswerDocument {
 pub(super) struct FactorDocument {
     /// The values that it takes, at least two, or the name of a level set: `timezones:all`, `timezones:cover`,
     /// `locales:common`, `hosts:FILE`. The first is the baseline unless `baseline` says otherwise.
-    #[schemars(required)]
+    #[schemars(schema_with = "levels")]
     pub(super) levels: Option<Placed<OneOrMany<LevelDocument>>>,
     /// The level that everything is compared with.
     pub(super) baseline: Option<Placed<LevelDocument>>,
     /// What it is: `env`, `file`, `argument`, or a well-known factor under another name.
+    #[serde(default)]
     #[schemars(schema_with = "kinds")]
     pub(super) kind: Option<Placed<String>>,
     /// The environment variable, for `env` and `base_url`.
@@ -240,6 +241,17 @@ pub(super) struct DisclosedDocument {
     pub(super) place: Placed<String>,
     /// What the vendor says.
     pub(super) says: Placed<String>,
+}
+
+/// The levels of a factor.
+fn levels(generator: &mut SchemaGenerator) -> Schema {
+    let level = generator.subschema_for::<LevelDocument>();
+    json_schema!({
+        "anyOf": [
+            {"type": "string", "pattern": "^(timezones:(all|cover)|locales:common|hosts:.+)$"},
+            {"type": "array", "items": level, "minItems": 2, "uniqueItems": true}
+        ]
+    })
 }
 
 /// The kinds of factor, by name.
