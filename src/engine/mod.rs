@@ -1,5 +1,6 @@
 //! **Engines** run one cell in a *pod* and return one capture. They know nothing of designs, features or statistics.
 
+pub mod docker;
 pub mod environment;
 pub mod pod;
 pub mod target;
