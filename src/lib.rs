@@ -18,3 +18,4 @@ pub mod finding;
 pub mod gateway;
 pub mod run;
 pub mod scenario;
+pub mod wire;

@@ -1,0 +1,204 @@
+//! The host's side of a gateway: says which cell is current, and gathers what is reported of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::GatewayError;
+use super::protocol::{Command, Configuration, Report, WireExchange};
+use crate::capture::{Body, Connection, DnsQuestion, Exchange, TlsHello};
+use crate::cell::CellId;
+
+/// How long a gateway may take to bring up its network.
+const READY_SECONDS: u64 = 30;
+
+/// How long it may take to begin a cell, or to end one.
+const ANSWER_SECONDS: u64 = 30;
+
+/// Everything that one cell sent, each kind in the order of its first byte.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests.
+    pub exchanges: Vec<Exchange>,
+    /// DNS questions.
+    pub dns: Vec<DnsQuestion>,
+    /// TLS hellos.
+    pub tls: Vec<TlsHello>,
+    /// Connections without a request.
+    pub connections: Vec<Connection>,
+    /// Connections that were still open at the end, and were closed.
+    pub left_open: u32,
+}
+
+/// A gateway that runs elsewhere, behind a reader of its reports and a writer of its commands.
+pub struct GatewayClient {
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
+    reports: mpsc::UnboundedReceiver<Result<Report, GatewayError>>,
+    reader: JoinHandle<()>,
+    ipv6: bool,
+    current: Option<String>,
+}
+
+impl std::fmt::Debug for GatewayClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GatewayClient")
+            .field("ipv6", &self.ipv6)
+            .field("current", &self.current)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GatewayClient {
+    /// Configures the gateway whose standard output is `reader` and whose standard input is `writer`, and waits until
+    /// it serves. Its reports are read in a task of their own, so that a gateway never waits for us.
+    ///
+    /// # Errors
+    /// When the gateway cannot serve, is gone, or says nothing within half a minute.
+    pub async fn start<R, W>(reader: R, writer: W, configuration: Configuration) -> Result<Self, GatewayError>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        let (sender, reports) = mpsc::unbounded_channel();
+        let reader = tokio::spawn(read_reports(reader, sender));
+        let mut client = Self { writer: Box::new(writer), reports, reader, ipv6: false, current: None };
+        client.tell(&Command::Configure(configuration)).await?;
+        match client.hear("configure", READY_SECONDS).await? {
+            Report::Ready { ipv6 } => client.ipv6 = ipv6,
+            other => return Err(unexpected(&other)),
+        }
+        Ok(client)
+    }
+
+    /// Whether IPv6 addresses end at the gateway too.
+    #[must_use]
+    pub fn ipv6(&self) -> bool {
+        self.ipv6
+    }
+
+    /// Begins a cell. One that was begun before and never ended is ended first, and what it sent is dropped.
+    ///
+    /// # Errors
+    /// When the gateway failed, is gone or is silent: it must then be replaced.
+    pub async fn begin(&mut self, cell: &CellId) -> Result<(), GatewayError> {
+        if let Some(stale) = self.current.take() {
+            self.end(&CellId(stale)).await?;
+        }
+        self.tell(&Command::Begin { cell: cell.0.clone() }).await?;
+        self.current = Some(cell.0.clone());
+        match self.hear("begin", ANSWER_SECONDS).await? {
+            Report::Begun { cell: begun } if begun == cell.0 => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Ends a cell, whose agent must be dead, and gives what it sent.
+    ///
+    /// # Errors
+    /// When the gateway failed, is gone or is silent: it must then be replaced, and what the cell sent is lost.
+    pub async fn end(&mut self, cell: &CellId) -> Result<Traffic, GatewayError> {
+        self.current = None;
+        self.tell(&Command::End { cell: cell.0.clone() }).await?;
+        let mut traffic = Traffic::default();
+        loop {
+            match self.hear("end", ANSWER_SECONDS).await? {
+                Report::Exchange { cell: of, exchange } if of == cell.0 => traffic.exchanges.push(read(exchange)?),
+                Report::Dns { cell: of, question } if of == cell.0 => traffic.dns.push(question),
+                Report::Tls { cell: of, hello } if of == cell.0 => traffic.tls.push(hello),
+                Report::Connection { cell: of, connection } if of == cell.0 => traffic.connections.push(connection),
+                Report::Ended { cell: of, left_open } if of == cell.0 => {
+                    traffic.left_open = left_open;
+                    break;
+                }
+                // A cell that was begun and given up while we waited for its beginning.
+                Report::Begun { .. } => {}
+                other => return Err(unexpected(&other)),
+            }
+        }
+        traffic.exchanges.sort_by_key(|exchange| exchange.at);
+        traffic.dns.sort_by_key(|question| question.at);
+        traffic.tls.sort_by_key(|hello| hello.at);
+        traffic.connections.sort_by_key(|connection| connection.at);
+        Ok(traffic)
+    }
+
+    async fn tell(&mut self, command: &Command) -> Result<(), GatewayError> {
+        let mut line = serde_json::to_vec(command).map_err(|error| GatewayError::Protocol(error.to_string()))?;
+        line.push(b'\n');
+        let written = async {
+            self.writer.write_all(&line).await?;
+            self.writer.flush().await
+        };
+        let written = written.await;
+        match written {
+            Ok(()) => Ok(()),
+            // A gateway that cannot serve says why before it goes.
+            Err(error) => Err(self.last_words().unwrap_or(GatewayError::Io(error))),
+        }
+    }
+
+    async fn hear(&mut self, command: &'static str, seconds: u64) -> Result<Report, GatewayError> {
+        match tokio::time::timeout(Duration::from_secs(seconds), self.reports.recv()).await {
+            Ok(Some(Ok(Report::Fault { message }))) => Err(GatewayError::Fault(message)),
+            Ok(Some(report)) => report,
+            Ok(None) => Err(GatewayError::Gone),
+            Err(_) => Err(GatewayError::Silent { command, seconds }),
+        }
+    }
+
+    fn last_words(&mut self) -> Option<GatewayError> {
+        while let Ok(report) = self.reports.try_recv() {
+            if let Ok(Report::Fault { message }) = report {
+                return Some(GatewayError::Fault(message));
+            }
+        }
+        None
+    }
+}
+
+impl Drop for GatewayClient {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+async fn read_reports<R>(reader: R, sender: mpsc::UnboundedSender<Result<Report, GatewayError>>)
+where
+    R: AsyncRead + Send + Unpin,
+{
+    let mut reader = BufReader::with_capacity(64 * 1024, reader);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match reader.read_until(b'\n', &mut line).await {
+            Ok(0) => return,
+            Ok(_) => {
+                let report = serde_json::from_slice(&line).map_err(|error| GatewayError::Protocol(error.to_string()));
+                if sender.send(report).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                let _ = sender.send(Err(GatewayError::Io(error)));
+                return;
+            }
+        }
+    }
+}
+
+fn read(exchange: WireExchange) -> Result<Exchange, GatewayError> {
+    let body = BASE64.decode(&exchange.body).map_err(|error| GatewayError::Protocol(error.to_string()))?;
+    let WireExchange { at, scheme, host, port, dialled, via, version, method, target, headers, status, .. } = exchange;
+    let body = Body::new(Arc::<[u8]>::from(body));
+    Ok(Exchange { at, scheme, host, port, dialled, via, version, method, target, headers, body, status })
+}
+
+fn unexpected(report: &Report) -> GatewayError {
+    let text = serde_json::to_string(report).unwrap_or_default();
+    GatewayError::Protocol(format!("unexpected: {}", text.chars().take(200).collect::<String>()))
+}

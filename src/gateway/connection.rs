@@ -1,0 +1,176 @@
+//! One **connection**, from its first byte to its last: its layers (TLS, tunnel, HTTP) are peeled one at a time.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use super::http::{self, Next};
+use super::ledger::Ledger;
+use super::proxy::Authority;
+use super::reply::Stub;
+use super::sniff::{Protocol, sniff};
+use super::tee::{Mortal, Tee};
+use super::tls::{Certificates, Handshake, Hello};
+use super::{http2, resolver};
+use crate::capture::{Connection, TlsHello};
+
+/// TLS and tunnels inside one another, at most.
+const MOST_LAYERS: usize = 8;
+
+/// How long a client of an unknown protocol may pause before it is hung up on.
+const UNKNOWN_PAUSE: Duration = Duration::from_millis(250);
+
+/// What all connections of a gateway share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// How requests are answered.
+    pub(super) stub: Stub,
+    /// TLS.
+    pub(super) certificates: Certificates,
+    /// Whether names have IPv6 addresses.
+    pub(super) ipv6: bool,
+}
+
+/// Where a request travels.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// What was dialled.
+    pub(super) dialled: SocketAddr,
+    /// Whether the innermost layer is TLS.
+    pub(super) secure: bool,
+    /// The tunnel that it is in.
+    pub(super) tunnel: Option<Authority>,
+}
+
+/// What a port is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// Whatever is spoken.
+    Any,
+    /// DNS over TCP.
+    Dns,
+}
+
+/// What was seen on a connection.
+#[derive(Debug, Default)]
+struct Seen {
+    requests: u32,
+    first_bytes: Vec<u8>,
+}
+
+/// Serves a connection until it ends; reports it if it carried no request.
+pub(super) async fn serve(socket: TcpStream, service: Service, shared: Arc<Shared>, ledger: Arc<Ledger>) {
+    let began = Instant::now();
+    let _open = ledger.open();
+    let Ok(dialled) = socket.local_addr() else { return };
+    // An IPv4 address reaches a socket of both families in its mapped form.
+    let dialled = SocketAddr::new(dialled.ip().to_canonical(), dialled.port());
+    let _ = socket.set_nodelay(true);
+    let stream = Tee::new(Box::new(Mortal::new(socket, ledger.stop())));
+    let seen = match service {
+        Service::Any => layers(stream, dialled, &shared, &ledger).await,
+        Service::Dns => resolver::serve_stream(stream, &shared, &ledger).await.into(),
+    };
+    if seen.requests == 0 {
+        let connection = Connection {
+            at: ledger.at(began),
+            dialled: dialled.to_string(),
+            name: ledger.name_of(dialled.ip()),
+            first_bytes: seen.first_bytes,
+        };
+        ledger.connection(connection);
+    }
+}
+
+/// DNS questions are recorded as such; a stream of them is no bare connection.
+impl From<resolver::Answered> for Seen {
+    fn from(answered: resolver::Answered) -> Self {
+        Self { requests: answered.questions, first_bytes: answered.first_bytes }
+    }
+}
+
+async fn layers(mut stream: Tee, dialled: SocketAddr, shared: &Arc<Shared>, ledger: &Arc<Ledger>) -> Seen {
+    let mut seen = Seen::default();
+    let mut place = Place { dialled, secure: false, tunnel: None };
+    for _ in 0..MOST_LAYERS {
+        match recognise(&mut stream).await {
+            Some(Protocol::Tls) => {
+                let at = ledger.at(stream.arrived());
+                // The hello is random bytes: it is reported as a hello, and what counts as first bytes comes before it
+                // (a tunnel's request) or inside.
+                seen.keep_first_bytes_before_tls(&stream);
+                let tunnel = place.tunnel.as_ref().map(|authority| authority.host.as_str());
+                match shared.certificates.accept(stream, dialled.ip(), tunnel).await {
+                    Handshake::Completed(hello, inner) => {
+                        ledger.hello(report(hello, at, true));
+                        place.secure = true;
+                        stream = Tee::new(inner);
+                    }
+                    Handshake::Stopped(hello) => {
+                        ledger.hello(report(hello, at, false));
+                        return seen;
+                    }
+                    Handshake::Unreadable => return seen,
+                }
+            }
+            Some(Protocol::Http1) => match http::serve(&mut stream, &place, shared, ledger, &mut seen.requests).await {
+                Next::Closed => break,
+                Next::Tunnel(authority) => {
+                    place.tunnel = Some(authority);
+                    place.secure = false;
+                }
+            },
+            Some(Protocol::Http2) => {
+                seen.keep_first_bytes(&stream);
+                seen.requests += http2::serve(stream, place, Arc::clone(shared), Arc::clone(ledger)).await;
+                return seen;
+            }
+            Some(Protocol::Other) => {
+                // What it wants is not known; what it says first is worth having.
+                while stream.first_bytes().len() < 256
+                    && matches!(tokio::time::timeout(UNKNOWN_PAUSE, stream.fill()).await, Ok(1..))
+                {}
+                break;
+            }
+            None => break,
+        }
+    }
+    seen.keep_first_bytes(&stream);
+    let _ = stream.shutdown().await;
+    seen
+}
+
+/// Waits until the stream's protocol is known; `None` when it ends before.
+async fn recognise(stream: &mut Tee) -> Option<Protocol> {
+    loop {
+        if let Some(protocol) = sniff(stream.buffer()) {
+            return Some(protocol);
+        }
+        if stream.fill().await == 0 {
+            return None;
+        }
+    }
+}
+
+impl Seen {
+    /// Keeps the innermost layer's first bytes.
+    fn keep_first_bytes(&mut self, stream: &Tee) {
+        if !stream.first_bytes().is_empty() {
+            self.first_bytes = stream.first_bytes().to_vec();
+        }
+    }
+
+    fn keep_first_bytes_before_tls(&mut self, stream: &Tee) {
+        let before = stream.first_bytes().len().saturating_sub(stream.buffer().len());
+        if before > 0 {
+            self.first_bytes = stream.first_bytes()[..before].to_vec();
+        }
+    }
+}
+
+fn report(hello: Hello, at: crate::capture::Seconds, completed: bool) -> TlsHello {
+    TlsHello { at, sni: hello.sni, alpn: hello.alpn, cipher_suites: hello.cipher_suites, completed }
+}

@@ -1,0 +1,130 @@
+//! **HTTP/2**, where it is a level or where a client speaks nothing else. Frames are parsed by hyper: header names are
+//! lower case by definition, and their order is kept within what hyper keeps of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper_util::rt::TokioIo;
+
+use super::body::LARGEST_BODY;
+use super::connection::{Place, Shared};
+use super::http::resolve_authority;
+use super::ledger::Ledger;
+use super::protocol::WireExchange;
+use super::proxy::Authority;
+use super::reply::{Payload, Reply, Request};
+use super::tee::Tee;
+use crate::capture::Via;
+
+type Body = StreamBody<BoxStream<'static, Result<Frame<Bytes>, std::convert::Infallible>>>;
+
+/// Spawns hyper's streams as tasks of the cell, so that the cell is not over before they are.
+#[derive(Clone, Debug)]
+struct CellExecutor(Arc<Ledger>);
+
+impl<F> hyper::rt::Executor<F> for CellExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn(async move {
+            task.await;
+        });
+    }
+}
+
+/// Serves a connection that begins with the preface; gives how many requests it carried.
+pub(super) async fn serve(stream: Tee, place: Place, shared: Arc<Shared>, ledger: Arc<Ledger>) -> u32 {
+    let requests = Arc::new(AtomicU32::new(0));
+    let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
+        requests.fetch_add(1, Ordering::Relaxed);
+        exchange(request, place.clone(), Arc::clone(&shared), Arc::clone(&ledger))
+    });
+    let _ = hyper::server::conn::http2::Builder::new(CellExecutor(Arc::clone(&ledger)))
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    requests.load(Ordering::Relaxed)
+}
+
+async fn exchange(
+    request: hyper::Request<Incoming>,
+    place: Place,
+    shared: Arc<Shared>,
+    ledger: Arc<Ledger>,
+) -> Result<hyper::Response<Body>, std::convert::Infallible> {
+    let began = Instant::now();
+    let (head, body) = request.into_parts();
+    let scheme = if place.secure { "https" } else { "http" };
+    let authority = head.uri.authority().and_then(|authority| Authority::parse(authority.as_str()));
+    let host_header = head.headers.get("host").and_then(|value| value.to_str().ok()).and_then(Authority::parse);
+    let (host, port) = resolve_authority(authority.or(host_header), scheme, &place, &ledger);
+    let target = head.uri.path_and_query().map_or_else(|| String::from("/"), ToString::to_string);
+    let headers: Vec<(String, String)> = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), super::head::text(value.as_bytes())))
+        .collect();
+
+    let (bytes, whole) = collect(body).await;
+    let reply = whole.then(|| {
+        let request =
+            Request { method: head.method.as_str(), host: &host, target: &target, headers: &headers, body: &bytes };
+        shared.stub.answer(&request)
+    });
+    let exchange = WireExchange {
+        at: ledger.at(began),
+        scheme: scheme.to_owned(),
+        host: host.clone(),
+        port,
+        dialled: place.dialled.to_string(),
+        via: if place.tunnel.is_some() { Via::Connect } else { Via::Direct },
+        version: String::from("2"),
+        method: head.method.to_string(),
+        target: target.clone(),
+        headers: headers.clone(),
+        body: BASE64.encode(&bytes),
+        status: reply.as_ref().map_or(0, |reply| reply.status),
+    };
+    ledger.exchange(exchange).await;
+    Ok(respond(reply.unwrap_or_else(|| Reply::empty(400))))
+}
+
+/// The body as far as it came, and whether that is all of it.
+async fn collect(mut body: Incoming) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return (bytes, false) };
+        if let Some(data) = frame.data_ref() {
+            if bytes.len() + data.len() > LARGEST_BODY {
+                return (bytes, false);
+            }
+            bytes.extend_from_slice(data);
+        }
+    }
+    (bytes, true)
+}
+
+fn respond(reply: Reply) -> hyper::Response<Body> {
+    let parts = match reply.payload {
+        Payload::Bytes(bytes) => vec![Bytes::from(bytes)],
+        Payload::Events(events) => events.into_iter().map(Bytes::from).collect(),
+    };
+    let frames = stream::iter(parts.into_iter().map(|part| Ok(Frame::data(part)))).boxed();
+    let mut response = hyper::Response::new(StreamBody::new(frames));
+    *response.status_mut() = hyper::StatusCode::from_u16(reply.status).unwrap_or(hyper::StatusCode::NOT_FOUND);
+    for (name, value) in &reply.headers {
+        if let (Ok(name), Ok(value)) =
+            (hyper::header::HeaderName::try_from(name.as_str()), hyper::header::HeaderValue::try_from(value.as_str()))
+        {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}

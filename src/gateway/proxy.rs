@@ -1,0 +1,100 @@
+//! The forms in which a request names where it goes: origin form, and the **proxy** forms, CONNECT's authority and the
+//! absolute URL. All are brought to scheme, host, port and origin form; which one it was is kept as
+//! [`Via`](crate::capture::Via).
+
+/// A host and, if named, a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Authority {
+    /// Lower case, without brackets.
+    pub(super) host: String,
+    /// If named.
+    pub(super) port: Option<u16>,
+}
+
+impl Authority {
+    /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`. User information before an `@` is skipped.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = text.rsplit_once('@').map_or(text, |(_, after)| after);
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (host, after) = rest.split_once(']')?;
+            (host, after.strip_prefix(':'))
+        } else if text.matches(':').count() > 1 {
+            // An IPv6 address without its brackets.
+            (text, None)
+        } else {
+            text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)))
+        };
+        if host.is_empty() {
+            return None;
+        }
+        let port = match port {
+            None | Some("") => None,
+            Some(port) => Some(port.parse().ok()?),
+        };
+        Some(Self { host: host.to_ascii_lowercase(), port })
+    }
+}
+
+/// An absolute request target, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Absolute {
+    /// `http` or `https`.
+    pub(super) scheme: &'static str,
+    /// Where it goes.
+    pub(super) authority: Authority,
+    /// The rest, in origin form.
+    pub(super) target: String,
+}
+
+/// Takes an absolute request target apart; `None` for any other form.
+pub(super) fn absolute(target: &str) -> Option<Absolute> {
+    let (scheme, rest) = target.split_once("://")?;
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "http" | "ws" => "http",
+        "https" | "wss" => "https",
+        _ => return None,
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let authority = Authority::parse(authority)?;
+    let target = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    Some(Absolute { scheme, authority, target })
+}
+
+/// The port that a scheme means when none is named.
+pub(super) fn default_port(scheme: &str) -> u16 {
+    if scheme == "https" { 443 } else { 80 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authority(host: &str, port: Option<u16>) -> Authority {
+        Authority { host: host.to_owned(), port }
+    }
+
+    #[test]
+    fn authorities() {
+        assert_eq!(Authority::parse("API.Example.com"), Some(authority("api.example.com", None)));
+        assert_eq!(Authority::parse("api.example.com:8443"), Some(authority("api.example.com", Some(8443))));
+        assert_eq!(Authority::parse("[2001:DB8::1]:443"), Some(authority("2001:db8::1", Some(443))));
+        assert_eq!(Authority::parse("2001:db8::1"), Some(authority("2001:db8::1", None)));
+        assert_eq!(Authority::parse("me:secret@h:1"), Some(authority("h", Some(1))));
+        for bad in ["", ":80", "h:http", "h:99999", "[::1"] {
+            assert_eq!(Authority::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn absolute_targets() {
+        let parsed = absolute("http://Gateway.example.com:8080/v1/messages?beta=true").unwrap();
+        assert_eq!(parsed.authority, authority("gateway.example.com", Some(8080)));
+        assert_eq!((parsed.scheme, parsed.target.as_str()), ("http", "/v1/messages?beta=true"));
+        assert_eq!(absolute("https://h").unwrap().target, "/");
+        assert_eq!(absolute("https://h?q").unwrap().target, "/?q");
+        assert_eq!(absolute("/v1/http://x"), None);
+        assert_eq!(absolute("ftp://h/"), None);
+    }
+}

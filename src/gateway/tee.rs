@@ -1,0 +1,153 @@
+//! The **tee**: stands between the wire (or TLS) and the HTTP parser, hands out raw bytes before anyone has parsed them,
+//! and keeps the first of them for the record.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// How many first bytes of a connection are kept.
+const FIRST_BYTES: usize = 256;
+
+/// How much is read at once.
+const CHUNK: usize = 32 * 1024;
+
+/// A stream in both directions, whatever lies under it.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A buffered reader whose buffer can be looked at, which remembers the first bytes that came through it.
+pub(super) struct Tee {
+    inner: Box<dyn Duplex>,
+    buffer: Vec<u8>,
+    start: usize,
+    first: Vec<u8>,
+    arrived: Instant,
+}
+
+impl Tee {
+    /// A tee over `inner`.
+    pub(super) fn new(inner: Box<dyn Duplex>) -> Self {
+        Self { inner, buffer: Vec::new(), start: 0, first: Vec::new(), arrived: Instant::now() }
+    }
+
+    /// Bytes that came and were not consumed.
+    pub(super) fn buffer(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// Takes `count` bytes off the buffer's front.
+    pub(super) fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.buffer.len());
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+        }
+    }
+
+    /// Waits for more bytes. Gives how many came, 0 at the end; a connection that broke has ended.
+    pub(super) async fn fill(&mut self) -> usize {
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        self.buffer.reserve(CHUNK);
+        let count = self.inner.read_buf(&mut self.buffer).await.unwrap_or(0);
+        if count > 0 {
+            self.arrived = Instant::now();
+            self.remember(self.buffer.len() - count);
+        }
+        count
+    }
+
+    /// When the last bytes came.
+    pub(super) fn arrived(&self) -> Instant {
+        self.arrived
+    }
+
+    /// The first bytes that came, at most 256.
+    pub(super) fn first_bytes(&self) -> &[u8] {
+        &self.first
+    }
+
+    fn remember(&mut self, from: usize) {
+        let room = FIRST_BYTES - self.first.len();
+        let fresh = &self.buffer[from..];
+        self.first.extend_from_slice(&fresh[..fresh.len().min(room)]);
+    }
+}
+
+impl AsyncRead for Tee {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.buffer().is_empty() {
+            return Pin::new(&mut self.inner).poll_read(context, into);
+        }
+        let count = self.buffer().len().min(into.remaining());
+        into.put_slice(&self.buffer()[..count]);
+        self.consume(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Tee {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+/// A stream that ends when its cell does: from then on reads find the end and writes fail, in every layer above, so
+/// that whatever was under way is recorded as cut short by the ordinary path.
+pub(super) struct Mortal<S> {
+    inner: S,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<S> Mortal<S> {
+    /// A stream that ends with `stop`.
+    pub(super) fn new(inner: S, stop: &CancellationToken) -> Self {
+        Self { inner, stop: Box::pin(stop.clone().cancelled_owned()) }
+    }
+
+    fn stopped(&mut self, context: &mut Context<'_>) -> bool {
+        self.stop.as_mut().poll(context).is_ready()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Mortal<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // Asked first: a peer that never stops sending must not outlive its cell.
+        if self.stopped(context) {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.inner).poll_read(context, into)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Mortal<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.stopped(context) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}

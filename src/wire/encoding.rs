@@ -1,0 +1,64 @@
+//! Takes **content encodings** off a body, within a limit: a few bytes can unfold into gigabytes.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+/// The most bytes that a body may unfold into.
+const LARGEST: u64 = 256 * 1024 * 1024;
+
+/// The body as it was before the encodings that `Content-Encoding` names. `None` when one of them is unknown, does not
+/// fit the bytes, or unfolds beyond 256 MiB.
+#[must_use]
+pub fn decode<'a>(content_encoding: Option<&str>, body: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    let mut bytes = Cow::Borrowed(body);
+    // The last named was applied last.
+    for encoding in content_encoding.unwrap_or_default().split(',').rev() {
+        let encoding = encoding.trim().to_ascii_lowercase();
+        bytes = match encoding.as_str() {
+            "" | "identity" => bytes,
+            "gzip" | "x-gzip" => Cow::Owned(unfold(flate2::read::MultiGzDecoder::new(bytes.as_ref()))?),
+            "deflate" => Cow::Owned(
+                unfold(flate2::read::ZlibDecoder::new(bytes.as_ref()))
+                    .or_else(|| unfold(flate2::read::DeflateDecoder::new(bytes.as_ref())))?,
+            ),
+            "br" => Cow::Owned(unfold(brotli::Decompressor::new(bytes.as_ref(), 4096))?),
+            "zstd" => Cow::Owned(unfold(zstd::stream::read::Decoder::new(bytes.as_ref()).ok()?)?),
+            _ => return None,
+        };
+    }
+    Some(bytes)
+}
+
+fn unfold(reader: impl Read) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(LARGEST + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= LARGEST).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn encodings_are_taken_off_in_turn() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(b"hello").unwrap();
+        let gzip = gzip.finish().unwrap();
+        let both = zstd::encode_all(gzip.as_slice(), 1).unwrap();
+        assert_eq!(decode(Some("gzip"), &gzip).unwrap().as_ref(), b"hello");
+        assert_eq!(decode(Some("gzip, zstd"), &both).unwrap().as_ref(), b"hello");
+        assert_eq!(decode(None, b"hello").unwrap().as_ref(), b"hello");
+        let mut brotli = Vec::new();
+        brotli::CompressorWriter::new(&mut brotli, 4096, 4, 20).write_all(b"hello").unwrap();
+        assert_eq!(decode(Some("br"), &brotli).unwrap().as_ref(), b"hello");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        for encoding in ["gzip", "deflate", "zstd", "br", "rot13"] {
+            assert_eq!(decode(Some(encoding), b"\xff\xfe plain"), None, "{encoding}");
+        }
+    }
+}
