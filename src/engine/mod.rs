@@ -1,5 +1,6 @@
 //! **Engines** run one cell in a *pod* and return one capture. They know nothing of designs, features or statistics.
 
+pub mod canary;
 pub mod docker;
 pub mod environment;
 pub mod pod;
@@ -9,6 +10,7 @@ use futures_util::future::BoxFuture;
 
 use crate::capture::Capture;
 use crate::cell::CellId;
+use crate::gateway::client::Traffic;
 use crate::scenario::Limits;
 use environment::Environment;
 
@@ -35,6 +37,14 @@ pub trait Engine: Send + Sync {
 
     /// Runs one cell in slot `slot`. An agent that crashes, hangs or stays silent is an `Ok`.
     fn run<'a>(&'a self, slot: usize, job: &'a Job) -> BoxFuture<'a, Result<Capture, EngineError>>;
+
+    /// Runs our own program as `canary ARGUMENTS` in slot `slot`, in a pod exactly like an agent's, and returns its
+    /// standard output and what the gateway saw of it. For [`canary::run`].
+    fn run_canary<'a>(
+        &'a self,
+        slot: usize,
+        arguments: &'a [String],
+    ) -> BoxFuture<'a, Result<(String, Traffic), EngineError>>;
 
     /// Ends every pod and removes whatever the engine made for this run. Idempotent.
     fn close(&self) -> BoxFuture<'_, ()>;

@@ -36,7 +36,7 @@ use tokio_util::task::TaskTracker;
 use super::environment::{Environment, Node};
 use super::pod::PodOptions;
 use super::target::TargetFacts;
-use super::{Engine, EngineError, Job};
+use super::{Engine, EngineError, Job, canary};
 use crate::capture::{Body, Capture, Change, FileChange, Seconds};
 use crate::cell::CellId;
 use crate::gateway::client::Traffic;
@@ -148,17 +148,13 @@ impl Docker {
         &self.connection.facts
     }
 
-    /// Runs our program's hidden `canary` subcommand in slot `slot` under exactly the same restrictions as an agent. Gives
-    /// what it printed on its standard output, and what it sent.
-    ///
-    /// # Errors
-    /// When it could not be run, or did not come to a good end.
-    pub async fn canary(&self, slot: usize, arguments: &[String]) -> Result<(String, Traffic), EngineError> {
-        let mut command = vec![gateway_image::PROGRAM.to_owned(), String::from("canary")];
+    /// Runs our program as the canary, from the gateway's image, under exactly the restrictions of an agent.
+    async fn fly(&self, slot: usize, arguments: &[String]) -> Result<(String, Traffic), EngineError> {
+        let mut command = vec![gateway_image::PROGRAM.to_owned(), canary::SUBCOMMAND.to_owned()];
         command.extend_from_slice(arguments);
         let (cell, variables) = (CellId(String::from("canary")), BTreeMap::new());
         let identity = Identity::plain();
-        let fly = async {
+        let ended = {
             let mut held = self.slot(slot)?.lock().await;
             let spec = self.spec(Spec {
                 image: &self.blueprint.image,
@@ -177,9 +173,8 @@ impl Docker {
             });
             let (ended, container) = self.execute(&mut held, identity, spec, |_| async { Ok(Vec::new()) }).await?;
             self.remove_later(container);
-            Ok(ended)
+            ended
         };
-        let ended = self.unless_closed(fly).await?;
         let stdout = String::from_utf8_lossy(&ended.output.stdout).into_owned();
         if ended.outcome == (crate::capture::Outcome::Exited { code: 0 }) {
             return Ok((stdout, ended.traffic));
@@ -438,6 +433,14 @@ impl Engine for Docker {
 
     fn run<'a>(&'a self, slot: usize, job: &'a Job) -> BoxFuture<'a, Result<Capture, EngineError>> {
         Box::pin(self.unless_closed(self.run_cell(slot, job)))
+    }
+
+    fn run_canary<'a>(
+        &'a self,
+        slot: usize,
+        arguments: &'a [String],
+    ) -> BoxFuture<'a, Result<(String, Traffic), EngineError>> {
+        Box::pin(self.unless_closed(self.fly(slot, arguments)))
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
