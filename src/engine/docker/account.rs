@@ -170,7 +170,7 @@ pub(super) fn sweep() -> usize {
             continue;
         }
         // Slices are systemd's to remove.
-        removed += usize::from(!name.ends_with(".slice") && remove_below(mount, &name));
+        removed += usize::from(name.strip_suffix(".slice").is_none() && remove_below(mount, &name));
     }
     removed
 }

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bollard::Docker as Client;
-use bollard::models::{
-    ContainerCreateBody, ContainerState, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, ResourcesUlimits,
-};
+use bollard::models::{ContainerCreateBody, ContainerState, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum};
 use bollard::query_parameters::{
     KillContainerOptionsBuilder, StatsOptionsBuilder, UploadToContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
@@ -30,9 +28,6 @@ const KILLED: Duration = Duration::from_secs(30);
 
 /// How long its last output may take to arrive once it has ended.
 const LAST_OUTPUT: Duration = Duration::from_secs(10);
-
-/// Open files, pinned: the engine's own default differs from machine to machine, and an agent can see it.
-const OPEN_FILES: i64 = 65_536;
 
 /// What runs in an agent container.
 #[derive(Debug)]
@@ -61,8 +56,6 @@ pub(super) struct Spec<'a> {
     pub(super) timeout: Duration,
     /// Whether the engine puts an init of its own before the program, so that signals and orphans are as anywhere else.
     pub(super) init: bool,
-    /// Whether the engine runs without root, and so cannot raise limits.
-    pub(super) rootless: bool,
 }
 
 impl Spec<'_> {
@@ -72,11 +65,6 @@ impl Spec<'_> {
         labels.insert(CELL_LABEL.to_owned(), self.cell.0.clone());
         let (program, arguments) = self.command.split_first().map_or((None, &[][..]), |(p, a)| (Some(p.clone()), a));
         let memory = i64::try_from(self.limits.memory_bytes).unwrap_or(i64::MAX);
-        let files = ResourcesUlimits {
-            name: Some(String::from("nofile")),
-            soft: Some(OPEN_FILES),
-            hard: Some(OPEN_FILES),
-        };
         ContainerCreateBody {
             image: Some(self.image.to_owned()),
             labels: Some(labels),
@@ -104,7 +92,6 @@ impl Spec<'_> {
                     0 | 1 => String::from("0"),
                     count => format!("0-{}", count - 1),
                 }),
-                ulimits: (!self.rootless).then(|| vec![files]),
                 cgroup_parent: parent,
                 // The names of control groups on the machine are no agent's business.
                 cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
@@ -154,7 +141,8 @@ impl Spec<'_> {
         client.start_container(container, None).await.map_err(failed("starting the agent container"))?;
         let end = self.wait(client, container).await?;
         let state = async {
-            let found = client.inspect_container(container, None).await.map_err(failed("asking how the agent ended"))?;
+            let found =
+                client.inspect_container(container, None).await.map_err(failed("asking how the agent ended"))?;
             found.state.ok_or_else(|| EngineError::Failed {
                 step: "asking how the agent ended",
                 message: String::from("the engine does not say"),
@@ -202,12 +190,8 @@ impl Spec<'_> {
         traffic: Traffic,
     ) -> Ended {
         let code = state.exit_code.unwrap_or_default();
-        let outcome = outcome(
-            code,
-            end,
-            state.oom_killed.unwrap_or_default(),
-            after.reached(before, self.limits.processes),
-        );
+        let outcome =
+            outcome(code, end, state.oom_killed.unwrap_or_default(), after.reached(before, self.limits.processes));
         let moment = |text: &Option<String>| text.as_deref().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
         let (started, finished) = (moment(&state.started_at), moment(&state.finished_at));
         let wall = started.zip(finished).and_then(|(started, finished)| (finished - started).to_std().ok());
@@ -279,10 +263,7 @@ async fn exit(client: &Client, container: &str) -> Result<(), EngineError> {
     match stream.next().await {
         Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
         Some(Err(error)) => Err(failed("waiting for the agent")(error)),
-        None => Err(EngineError::Failed {
-            step: "waiting for the agent",
-            message: String::from("the engine hung up"),
-        }),
+        None => Err(EngineError::Failed { step: "waiting for the agent", message: String::from("the engine hung up") }),
     }
 }
 
@@ -312,7 +293,6 @@ mod tests {
             cpus: Some(2),
             timeout: Duration::from_secs(1),
             init: true,
-            rootless: false,
         }
     }
 

@@ -168,7 +168,8 @@ async fn import(client: &Client, run: &str, root: &Path) -> Result<(), String> {
 
 /// The mirror that this machine itself uses for Debian, if it says so.
 fn mirror(apt: &Path) -> Option<String> {
-    let folder = std::fs::read_dir(apt.join("sources.list.d")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let folder =
+        std::fs::read_dir(apt.join("sources.list.d")).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut files: Vec<PathBuf> = folder
         .filter(|path| path.extension().is_some_and(|extension| extension == "sources" || extension == "list"))
         .chain([apt.join("sources.list")])

@@ -28,7 +28,11 @@ pub(super) fn to_inspect(environment: &Environment) -> Vec<(&str, u64, u32)> {
 
 /// Reads the engine's `list`: path and what became of it. `touched` are files of the overlay that were found changed. Folders
 /// count only where they are new and empty, or gone. Sorted by path.
-pub(super) fn read(environment: &Environment, list: &[(String, Change)], touched: &BTreeSet<String>) -> Vec<FileChange> {
+pub(super) fn read(
+    environment: &Environment,
+    list: &[(String, Change)],
+    touched: &BTreeSet<String>,
+) -> Vec<FileChange> {
     let areas = areas(environment);
     let parents: BTreeSet<&str> = list.iter().flat_map(|(path, _)| ancestors(path)).collect();
     let laid: BTreeSet<&str> = environment.files.iter().map(|file| file.path.as_str()).collect();

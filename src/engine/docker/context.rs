@@ -170,7 +170,11 @@ mod tests {
             assert_eq!((header.uid().unwrap(), header.mtime().unwrap()), (0, MTIME));
             seen.insert(
                 entry.path().unwrap().display().to_string(),
-                (header.mode().unwrap(), header.size().unwrap(), entry.link_name().unwrap().map(|to| to.into_owned())),
+                (
+                    header.mode().unwrap(),
+                    header.size().unwrap(),
+                    entry.link_name().unwrap().map(std::borrow::Cow::into_owned),
+                ),
             );
         }
         assert_eq!(seen["target/bin/deep/large"], (0o644, 3 * CHUNK as u64, None));

@@ -16,10 +16,8 @@ pub(super) const PROGRAM: &str = "/parallax";
 
 /// Finds or builds the image of this executable. Says what it is called.
 pub(super) async fn provide(client: &Client, run: &str, program: &Path) -> Result<String, EngineError> {
-    let unreadable = |error: std::io::Error| EngineError::Failed {
-        step: "reading our own executable",
-        message: error.to_string(),
-    };
+    let unreadable =
+        |error: std::io::Error| EngineError::Failed { step: "reading our own executable", message: error.to_string() };
     let path = program.to_owned();
     let (digest, needs) = tokio::task::spawn_blocking(move || Ok((digest(&path)?, elf::needs(&path)?)))
         .await
@@ -35,8 +33,7 @@ pub(super) async fn provide(client: &Client, run: &str, program: &Path) -> Resul
     for file in needs {
         context.add(format!("root{}", file.display()), Source::File(file));
     }
-    let recipe =
-        Recipe { tag: &tag, role: "gateway", run, network: "none", arguments: HashMap::new(), context };
+    let recipe = Recipe { tag: &tag, role: "gateway", run, network: "none", arguments: HashMap::new(), context };
     build(client, recipe).await?;
     Ok(tag)
 }

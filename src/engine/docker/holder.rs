@@ -98,9 +98,7 @@ impl Blueprint {
             Ok((talk, last_words))
         };
         match started.await {
-            Ok((talk, last_words)) => {
-                Ok(Gateway { identity: identity.clone(), container, client: talk, last_words })
-            }
+            Ok((talk, last_words)) => Ok(Gateway { identity: identity.clone(), container, client: talk, last_words }),
             Err(error) => {
                 remove(client, &container).await;
                 Err(error)

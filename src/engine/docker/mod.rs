@@ -63,7 +63,7 @@ const ZONES: &str = "/usr/share/zoneinfo/";
 const LAST_REMOVALS: Duration = Duration::from_secs(20);
 
 /// How long the canary may fly.
-const CANARY: Duration = Duration::from_secs(60);
+const CANARY: Duration = Duration::from_mins(1);
 
 /// The docker engine.
 #[derive(Debug)]
@@ -169,7 +169,6 @@ impl Docker {
                 cpus: None,
                 timeout: CANARY,
                 init: true,
-                rootless: self.connection.facts.rootless,
             });
             let (ended, container) = self.execute(&mut held, identity, spec, |_| async { Ok(Vec::new()) }).await?;
             self.remove_later(container);
@@ -200,7 +199,6 @@ impl Docker {
             cpus: environment.cpus,
             timeout: job.timeout,
             init: true,
-            rootless: self.connection.facts.rootless,
         });
         let identity = Identity::of(environment);
         let lay = |container: String| async move { self.overlay(&container, environment).await };

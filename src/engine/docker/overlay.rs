@@ -33,8 +33,7 @@ fn append(
     let mut header = tar::Header::new_gnu();
     header.set_mtime(MTIME);
     header.set_mode(file.mode);
-    let (uid, gid) =
-        if file.owned_by_user { (environment.user.uid, environment.user.gid) } else { (0, 0) };
+    let (uid, gid) = if file.owned_by_user { (environment.user.uid, environment.user.gid) } else { (0, 0) };
     header.set_uid(u64::from(uid));
     header.set_gid(u64::from(gid));
     let mut regular = |bytes: &[u8]| {

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use bollard::Docker as Client;
-use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
-};
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
 use futures_util::future::join_all;
 
 use super::account;

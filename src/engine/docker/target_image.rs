@@ -86,8 +86,7 @@ async fn build_target(client: &Client, options: &PodOptions) -> Result<String, E
         let mut context = Context::new(dockerfile);
         context.add("target", Source::Folder(root.clone()));
         let arguments = HashMap::from([(String::from("BASE"), base)]);
-        let recipe =
-            Recipe { tag: &tag, role: "target", run: &options.run, network: "none", arguments, context };
+        let recipe = Recipe { tag: &tag, role: "target", run: &options.run, network: "none", arguments, context };
         build(client, recipe).await?;
     }
     Ok(tag)
@@ -144,7 +143,8 @@ async fn executable_digest(
     }
     let (path, digest) = result?;
     let folder = kept.parent().unwrap_or(Path::new("/"));
-    if let Err(error) = fs_err::create_dir_all(folder).and_then(|()| fs_err::write(&kept, format!("{digest} {path}\n"))) {
+    if let Err(error) = fs_err::create_dir_all(folder).and_then(|()| fs_err::write(&kept, format!("{digest} {path}\n")))
+    {
         tracing::debug!(%error, "the digest is not kept");
     }
     Ok((path, digest))
