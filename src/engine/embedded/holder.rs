@@ -18,11 +18,11 @@ use crate::gateway::protocol::Report;
 ///
 /// The last argument is the outer id of the user namespace's root, or `-` without root.
 #[must_use]
-pub fn run() -> ExitCode {
+pub(super) fn run() -> ExitCode {
     sys::close_inherited();
     let outer = std::env::args().next_back().and_then(|argument| argument.parse().ok());
     match enter(outer) {
-        Ok(()) => crate::gateway::run_stdio(),
+        Ok(()) => crate::gateway::serve::run_stdio(),
         Err(error) => {
             let fault = Report::Fault { message: format!("{error:#}") };
             let mut line = serde_json::to_vec(&fault).unwrap_or_default();
