@@ -1,5 +1,13 @@
 //! Parses, starts, hands over; nothing else.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    // Hidden subcommands, before any thread is started.
+    let name = std::env::args().nth(1).unwrap_or_default();
+    if name == parallax::engine::canary::SUBCOMMAND {
+        return parallax::engine::canary::run_inside();
+    }
+    if name == "gateway" {
+        return parallax::gateway::serve::run_stdio();
+    }
+    parallax::engine::embedded::hidden(&name).unwrap_or(std::process::ExitCode::SUCCESS)
 }
