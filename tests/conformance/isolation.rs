@@ -18,7 +18,7 @@ pub(crate) async fn the_agent_has_no_power(engine: &dyn Engine) {
         word=gate
         for pid in /proc/[0-9]*; do
             pid=${pid#/proc/}
-            case $(tr '\0' ' ' < "/proc/$pid/cmdline") in *${word}way*) echo "sees the gateway as $pid" ;; esac
+            case $(tr '\0' ' ' < "/proc/$pid/cmdline") in *${word}way*) echo "sees it as $pid" ;; esac
         done
         if [ $$ != 1 ]; then
             for file in environ mem maps; do
