@@ -2,6 +2,7 @@
 
 pub mod canary;
 pub mod embedded;
+pub mod docker;
 pub mod environment;
 pub mod pod;
 pub mod target;
