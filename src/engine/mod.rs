@@ -1,8 +1,8 @@
 //! **Engines** run one cell in a *pod* and return one capture. They know nothing of designs, features or statistics.
 
 pub mod canary;
-pub mod embedded;
 pub mod docker;
+pub mod embedded;
 pub mod environment;
 pub mod pod;
 pub mod target;

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use parallax::capture::Capture;
 use parallax::cell::CellId;
+use parallax::engine::docker::{self, Docker};
 use parallax::engine::embedded::Embedded;
 use parallax::engine::environment::{Environment, Node, PodFile, User};
 use parallax::engine::pod::PodOptions;
@@ -86,6 +89,28 @@ pub(crate) fn embedded(check: Check) {
             Err(EngineError::Missing(reason)) => skip("embedded", &reason),
             Err(error) => panic!("{error}"),
         }
+    });
+}
+
+/// Runs all checks against the docker engine and says which failed.
+pub(crate) fn docker(checks: &[(&str, Check)]) {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        if let Err(reason) = docker::probe().await {
+            return skip("docker", &reason);
+        }
+        let engine = Docker::open(options(folder.path())).await.unwrap();
+        let mut failed = Vec::new();
+        for (name, check) in checks {
+            let started = std::time::Instant::now();
+            let end = AssertUnwindSafe(check(&engine)).catch_unwind().await;
+            println!("docker::{name}: {} in {:.1?}", if end.is_ok() { "ok" } else { "FAILED" }, started.elapsed());
+            if end.is_err() {
+                failed.push(*name);
+            }
+        }
+        engine.close().await;
+        assert!(failed.is_empty(), "failed: {failed:?}");
     });
 }
 

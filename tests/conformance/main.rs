@@ -57,6 +57,12 @@ suite![
     limits::a_fork_bomb_ends_at_its_limit,
 ];
 
+/// The docker engine. Opened once for all checks: its images take their time.
+#[test]
+fn docker() {
+    harness::docker(ALL);
+}
+
 #[test]
 fn embedded_install_scripts_run_once_in_a_pod() {
     harness::install_scripts();

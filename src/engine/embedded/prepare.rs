@@ -148,6 +148,8 @@ fn give(tree: &Path, owner: Option<u32>) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
