@@ -3,6 +3,9 @@
 fn main() -> std::process::ExitCode {
     // Hidden subcommands, before any thread is started.
     let name = std::env::args().nth(1).unwrap_or_default();
+    if name == "gateway" {
+        return parallax::gateway::serve::run_stdio();
+    }
     if name == parallax::engine::canary::SUBCOMMAND {
         return parallax::engine::canary::run_inside();
     }

@@ -31,7 +31,7 @@ pub(super) struct Shared {
     /// TLS.
     pub(super) certificates: Certificates,
     /// Whether names have IPv6 addresses.
-    pub(super) ipv6: bool,
+    pub(super) ipv6_names: bool,
 }
 
 /// Where a request travels.

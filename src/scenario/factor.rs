@@ -55,6 +55,101 @@ pub enum FactorKind {
     Argument,
 }
 
+/// Names that are factors by themselves, sorted. The last word on what a run did not vary.
+pub const WELL_KNOWN: [&str; 18] = [
+    "appearance",
+    "base_url",
+    "ci",
+    "clock",
+    "cpus",
+    "cwd",
+    "dns_search",
+    "git",
+    "home",
+    "hostname",
+    "locale",
+    "machine_id",
+    "proxy",
+    "shell",
+    "terminal",
+    "timezone",
+    "trust",
+    "user",
+];
+
+impl FactorKind {
+    /// Its name in a scenario: `timezone`, `env`, …
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Timezone => "timezone",
+            Self::Locale => "locale",
+            Self::Hostname => "hostname",
+            Self::Proxy => "proxy",
+            Self::BaseUrl { .. } => "base_url",
+            Self::User => "user",
+            Self::Home => "home",
+            Self::Terminal => "terminal",
+            Self::Ci => "ci",
+            Self::Shell => "shell",
+            Self::Cwd => "cwd",
+            Self::Git => "git",
+            Self::DnsSearch => "dns_search",
+            Self::MachineId => "machine_id",
+            Self::Cpus => "cpus",
+            Self::Trust => "trust",
+            Self::Env { .. } => "env",
+            Self::File { .. } => "file",
+            Self::Argument => "argument",
+        }
+    }
+
+    /// The variables that its levels decide, which nothing else in a scenario may set.
+    #[must_use]
+    pub fn variables(&self) -> Vec<&str> {
+        match self {
+            Self::Timezone => vec!["TZ"],
+            Self::Locale => vec!["LANG", "LC_ALL"],
+            Self::Hostname => vec!["HOSTNAME"],
+            Self::Proxy => {
+                vec!["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+            }
+            Self::BaseUrl { variable } => variable.iter().map(String::as_str).collect(),
+            Self::User => vec!["USER", "LOGNAME"],
+            Self::Home => vec!["HOME"],
+            Self::Terminal => vec!["TERM"],
+            Self::Ci => vec!["CI", "GITHUB_ACTIONS", "GITLAB_CI"],
+            Self::Shell => vec!["SHELL"],
+            Self::Cwd => vec!["PWD"],
+            Self::Trust => {
+                vec!["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"]
+            }
+            Self::Env { variable } => vec![variable],
+            Self::Git | Self::DnsSearch | Self::MachineId | Self::Cpus | Self::File { .. } | Self::Argument => vec![],
+        }
+    }
+
+    /// The files outside of HOME and workspace that its levels decide.
+    #[must_use]
+    pub fn files(&self) -> Vec<&str> {
+        match self {
+            Self::Timezone => vec!["/etc/localtime", "/etc/timezone"],
+            Self::User => vec!["/etc/passwd", "/etc/group"],
+            Self::Home | Self::Shell => vec!["/etc/passwd"],
+            Self::MachineId => vec!["/etc/machine-id"],
+            Self::Trust => vec!["/etc/ssl/certs/ca-certificates.crt", "/usr/local/share/ca-certificates/local.crt"],
+            Self::File { path } => vec![path],
+            _ => vec![],
+        }
+    }
+
+    /// Whether a level of it may be "not there at all". A machine always has a zone, a name, an account and folders.
+    #[must_use]
+    pub fn can_be_unset(&self) -> bool {
+        !matches!(self, Self::Timezone | Self::Hostname | Self::User | Self::Home | Self::Cwd)
+    }
+}
+
 /// One value of a factor. `None` is "unset": the variable, file or argument is not there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

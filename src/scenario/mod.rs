@@ -4,8 +4,15 @@
 mod check;
 mod constraint;
 mod document;
+mod error;
 mod factor;
+mod facts;
 mod levels;
+pub mod path;
+mod placed;
+pub mod placeholder;
+mod quantity;
+mod setting;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,10 +20,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{ScenarioError, load, parse};
+pub use check::{load, parse};
 pub use constraint::Forbidden;
 pub use document::json_schema;
-pub use factor::{Factor, FactorKind, Level};
+pub use error::ScenarioError;
+pub use factor::{Factor, FactorKind, Level, WELL_KNOWN};
 
 /// A checked scenario. Factors keep the document's order; each factor's level 0 is its baseline.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use parallax::capture::Capture;
 use parallax::cell::CellId;
-use parallax::engine::docker::Docker;
+use parallax::engine::docker::{self, Docker};
 use parallax::engine::embedded::Embedded;
 use parallax::engine::environment::{Environment, Node, PodFile, User};
 use parallax::engine::pod::PodOptions;
@@ -90,26 +92,25 @@ pub(crate) fn embedded(check: Check) {
     });
 }
 
-/// Runs a check against the docker engine. Its images are cached beside those of other test runs: a base image may have to
-/// be made first, which takes a minute.
-pub(crate) fn docker(check: Check) {
-    static OPENING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// Runs all checks against the docker engine and says which failed.
+pub(crate) fn docker(checks: &[(&str, Check)]) {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let opened = {
-            // Images are built once, not by every test at the same time.
-            let _guard = OPENING.lock().await;
-            let cache = std::env::temp_dir().join("parallax-test-cache");
-            Docker::open(PodOptions { cache, ..options(folder.path()) }).await
-        };
-        match opened {
-            Ok(engine) => {
-                check(&engine).await;
-                engine.close().await;
-            }
-            Err(EngineError::Missing(reason)) => skip("docker", &reason),
-            Err(error) => panic!("{error}"),
+        if let Err(reason) = docker::probe().await {
+            return skip("docker", &reason);
         }
+        let engine = Docker::open(options(folder.path())).await.unwrap();
+        let mut failed = Vec::new();
+        for (name, check) in checks {
+            let started = std::time::Instant::now();
+            let end = AssertUnwindSafe(check(&engine)).catch_unwind().await;
+            println!("docker::{name}: {} in {:.1?}", if end.is_ok() { "ok" } else { "FAILED" }, started.elapsed());
+            if end.is_err() {
+                failed.push(*name);
+            }
+        }
+        engine.close().await;
+        assert!(failed.is_empty(), "failed: {failed:?}");
     });
 }
 

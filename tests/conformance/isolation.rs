@@ -18,10 +18,9 @@ pub(crate) async fn the_agent_has_no_power(engine: &dyn Engine) {
         word=gate
         for pid in /proc/[0-9]*; do
             pid=${pid#/proc/}
-            case $(tr '\0' ' ' < "/proc/$pid/cmdline") in *${word}way*) echo "sees the gateway as $pid" ;; esac
+            case $(tr '\0' ' ' < "/proc/$pid/cmdline") in *${word}way*) echo "sees it as $pid" ;; esac
         done
-        # A container engine's own init runs under the agent's account and has nothing that the agent has not.
-        if [ $$ != 1 ] && ! grep -qx docker-init /proc/1/comm; then
+        if [ $$ != 1 ]; then
             for file in environ mem maps; do
                 if head -c 1 "/proc/1/$file" 2> /dev/null | grep -q .; then echo "read /proc/1/$file"; fi
             done
@@ -58,7 +57,7 @@ pub(crate) async fn the_host_is_invisible(engine: &dyn Engine) {
     let script = format!(
         r#"
         ls -A /home /root /run /var/run /mnt /media /srv /var/lib /tmp 2> /dev/null
-        for place in {secret} {here}/Cargo.toml {home}/.bashrc {home}/.cargo {home}/.ssh /etc/ssh \
+        for place in {secret} {here}/Cargo.toml {home}/.bashrc {home}/.cargo {home}/.ssh /etc/shadow /etc/ssh \
             /run/docker.sock /var/run/docker.sock /run/user /var/lib/docker /.old /.stage /host; do
             [ -e "$place" ] && [ "$place" != // ] && echo "sees $place"
         done

@@ -24,11 +24,6 @@ macro_rules! suite {
             $(#[test] fn $check() { super::harness::embedded(|engine| Box::pin(super::$module::$check(engine))); })*
         }
 
-        /// The docker engine.
-        mod docker {
-            $(#[test] fn $check() { super::harness::docker(|engine| Box::pin(super::$module::$check(engine))); })*
-        }
-
         /// The embedded engine as an unprivileged user, where the tests are run by root.
         mod rootless {
             $(#[test] fn $check() { super::harness::rootless(stringify!($check)); })*
@@ -61,6 +56,12 @@ suite![
     limits::a_memory_hog_ends_at_its_limit,
     limits::a_fork_bomb_ends_at_its_limit,
 ];
+
+/// The docker engine. Opened once for all checks: its images take their time.
+#[test]
+fn docker() {
+    harness::docker(ALL);
+}
 
 #[test]
 fn embedded_install_scripts_run_once_in_a_pod() {

@@ -1,18 +1,45 @@
 //! **Targets**: from a scenario's source to a folder of files that a pod can run. Installed once, cached by what was
 //! asked for; package install scripts are never run on this machine, only inside a pod.
+//!
+//! Takes a checked [`Target`](crate::scenario::Target), gives an [`Installed`]; refuses to know which engine will run it.
+//! Packages are fetched with the machine's own `npm` or `pip`, so that its registry, proxy and certificate settings apply.
 
-use std::path::PathBuf;
+mod cache;
+mod client;
+mod executable;
+mod local;
+mod node;
+mod npm;
+mod package_lock;
+mod pypi;
+mod tree;
+mod version;
+mod wheel;
+
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+pub use cache::{Cached, Cleaned, cache_folder, cached, clean};
+pub use client::find_program;
+pub use executable::executable_facts;
+pub use local::command_in_pod;
+pub use pypi::{POD_PYTHON, host_python};
+pub use tree::copy as copy_tree;
+
+use super::EngineError;
+use crate::scenario::{Source, Target};
 
 /// An installed target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
     /// Folder on this machine that must stand at `/opt/target` in a pod, world-readable. `None`: the image has it all.
+    /// It belongs to the cache and is checked against what was installed before every run: never write into it. An
+    /// engine that runs [`Installed::scripts`] does so on a copy ([`copy_tree`]).
     pub root: Option<PathBuf>,
     /// The complete image, for `image` sources.
     pub image: Option<String>,
-    /// Folders inside the pod that go first into PATH.
+    /// Folders inside the pod that go first into PATH, for cells and for [`Installed::scripts`].
     pub search: Vec<String>,
     /// Variables that the installed files need (`PYTHONPATH`), pinned in every cell.
     pub variables: std::collections::BTreeMap<String, String>,
@@ -31,7 +58,7 @@ pub struct Installed {
 pub struct InstallScript {
     /// Folder inside the pod.
     pub folder: String,
-    /// Shell command.
+    /// Shell command, for `sh -c`. A failure is an error: scripts whose failure npm would forgive forgive it themselves.
     pub command: String,
 }
 
@@ -44,7 +71,8 @@ pub struct TargetFacts {
     pub version: Option<String>,
     /// Registry integrity of the package's archive (`sha512-…`), and of every other package installed with it, by name@version.
     pub integrity: std::collections::BTreeMap<String, String>,
-    /// The executable: path inside the pod (links followed).
+    /// The executable: path inside the pod, links followed. As [`install`] gives it where scripts are still to be run: the
+    /// link at which it is found; the engine then follows it and fills in the digest ([`executable_facts`]).
     pub executable: Option<String>,
     /// SHA-256 of the executable after install scripts, lower-case hex.
     pub executable_sha256: Option<String>,
@@ -53,4 +81,84 @@ pub struct TargetFacts {
     /// Whether this run installed it (false: it came from the cache).
     #[serde(skip)]
     pub fresh: bool,
+}
+
+/// Installs `target` into `cache` unless it is there, and says where. `notice` hears one line of every slow step and of
+/// everything that a person should know. An exact version that is cached needs neither network nor package client.
+///
+/// Python packages are installed for the Python of Docker's base image, [`POD_PYTHON`]; see [`install_for`].
+///
+/// # Errors
+/// [`EngineError::Missing`] where the machine, the registry or the scenario's folder lacks something, with what and how;
+/// [`EngineError::Failed`] when a step failed.
+pub async fn install(
+    target: &Target,
+    cache: &Path,
+    notice: &(dyn Fn(String) + Sync),
+) -> Result<Installed, EngineError> {
+    install_for(target, cache, POD_PYTHON, notice).await
+}
+
+/// As [`install`], for pods whose Python is of the minor version `python` (`3.11`): an engine that shows the machine's
+/// own Python to its pods gives [`host_python`] here.
+///
+/// # Errors
+/// As [`install`].
+pub async fn install_for(
+    target: &Target,
+    cache: &Path,
+    python: &str,
+    notice: &(dyn Fn(String) + Sync),
+) -> Result<Installed, EngineError> {
+    let mut installed = match &target.source {
+        Source::Npm { package, version } => npm::install(package, version, &target.node, cache, notice).await?,
+        Source::Pypi { package, version } => pypi::install(package, version, python, cache, notice).await?,
+        Source::Image { reference } => image(reference),
+        Source::Local { include } => {
+            let (command, folder) = (target.command.first().cloned().unwrap_or_default(), target.folder.clone());
+            let (include, cache) = (include.clone(), cache.to_path_buf());
+            blocking(move || local::install(&command, &folder, &include, &cache)).await?
+        }
+    };
+    let command = command_in_pod(target);
+    if let (Some(root), Some(name)) = (installed.root.clone(), command.into_iter().next()) {
+        let search = installed.search.clone();
+        if installed.scripts.is_empty() {
+            let found = blocking(move || Ok(executable_facts(&root, &search, &name))).await?;
+            (installed.facts.executable, installed.facts.executable_sha256) = found.unzip();
+        } else {
+            // The scripts may put another file in its place: the engine looks once they have run.
+            installed.facts.executable = executable::entry_point(&root, &search, &name);
+        }
+    }
+    Ok(installed)
+}
+
+/// An image is complete: nothing is installed, and its digest is the engine's to find.
+fn image(reference: &str) -> Installed {
+    Installed {
+        root: None,
+        image: Some(reference.to_owned()),
+        search: Vec::new(),
+        variables: std::collections::BTreeMap::new(),
+        scripts: Vec::new(),
+        packages: Vec::new(),
+        digest: tree::digest(["image", reference]),
+        facts: TargetFacts { package: reference.to_owned(), ..TargetFacts::default() },
+    }
+}
+
+/// Runs file work where it does not hold up the cells.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(EngineError::Failed { step: "installing the target", message: error.to_string() }),
+    }
+}
+
+/// Puts an [`std::io::Error`] under the name of the step that it ended.
+fn failed(step: &'static str) -> impl Fn(std::io::Error) -> EngineError {
+    move |error| EngineError::Failed { step, message: error.to_string() }
 }

@@ -1,0 +1,166 @@
+//! Checks how the matrix is designed, what it leaves out, and what is disclosed.
+
+use super::super::document::{ConstraintDocument, DesignDocument, DisclosedDocument};
+use super::super::error::{Refusal, Refusals, did_you_mean};
+use super::super::factor::Factor;
+use super::super::placed::Placed;
+use super::super::{DesignOptions, Disclosed, Forbidden};
+use super::{level, whole};
+use crate::cell::Assignment;
+
+/// Checks the section `[design]`.
+pub(super) fn options(document: &DesignDocument, refusals: &mut Refusals) -> Option<DesignOptions> {
+    let mut number = |written: &Option<Placed<i64>>, what: &str, default: u32, least: u32, most: u32| match written {
+        None => Some(default),
+        Some(written) => refusals.take(whole(written, what, least, most)),
+    };
+    let strength = number(&document.strength, "strength", 2, 1, 4);
+    let budget = number(&document.budget, "budget", 400, 1, 10_000_000);
+    // One replicate says nothing of noise: it takes two to disagree.
+    let replicates = number(&document.replicates, "replicates", 8, 2, 100_000);
+    let minimum_rows = number(&document.minimum_rows, "minimum_rows", 64, 0, 10_000_000);
+    let alpha = document.alpha.as_ref().map_or(0.05, |alpha| alpha.value);
+    if let Some(written) = document.alpha.as_ref().filter(|alpha| !(alpha.value > 0.0 && alpha.value < 0.5)) {
+        refusals.push(
+            Refusal::at(
+                written.span.clone(),
+                format!("alpha is {}, and must be between 0 and 0.5", written.value),
+                "out of bounds",
+            )
+            .help("alpha is the rate of false findings that is put up with; 0.05 is usual"),
+        );
+    }
+    if let (Some(budget), Some(replicates)) = (budget, replicates)
+        && budget < replicates + 1
+    {
+        let place =
+            document.budget.as_ref().or(document.replicates.as_ref()).map_or(0..0, |written| written.span.clone());
+        refusals.push(
+            Refusal::at(
+                place,
+                format!(
+                    "a budget of {budget} cells is too small to start: {replicates} are replicates of the baseline"
+                ),
+                "too small",
+            )
+            .help(format!(
+                "raise the budget above {replicates} (a run of some factors wants 200), or lower `replicates`"
+            )),
+        );
+    }
+    Some(DesignOptions {
+        strength: u8::try_from(strength?).unwrap_or(4),
+        budget: budget?,
+        replicates: replicates?,
+        minimum_rows: minimum_rows?,
+        alpha,
+    })
+}
+
+/// Checks the sections `[[constraints]]`.
+pub(super) fn constraints(
+    documents: &[Placed<ConstraintDocument>],
+    factors: &[Factor],
+    refusals: &mut Refusals,
+) -> Vec<Forbidden> {
+    let mut forbidden = Vec::new();
+    for document in documents {
+        let forbid = &document.forbid;
+        if forbid.0.is_empty() {
+            refusals.push(
+                Refusal::at(forbid.span.clone(), "the constraint forbids nothing", "empty")
+                    .help("write forbid = { proxy = \"http://…\", base_url = [\"…\", \"…\"] }"),
+            );
+            continue;
+        }
+        let Some(one) = refusals.take(one(document, factors)) else { continue };
+        if one.matches(&Assignment::baseline(factors.len())) {
+            refusals.push(
+                Refusal::at(forbid.span.clone(), "the constraint forbids the baseline", "the baseline is among these")
+                    .help("everything is compared with the baseline: choose another one, or narrow the constraint"),
+            );
+            continue;
+        }
+        forbidden.push(one);
+    }
+    forbidden
+}
+
+fn one(document: &ConstraintDocument, factors: &[Factor]) -> Result<Forbidden, Refusal> {
+    let mut when = Vec::new();
+    for (name, levels) in &document.forbid.0 {
+        let index = factor(name, factors)?;
+        let mut set = Vec::new();
+        for written in levels.as_slice() {
+            let known = &factors[index].levels;
+            let wanted = level::read(&factors[index].kind, written);
+            let found = wanted.as_ref().ok().and_then(|wanted| known.iter().position(|level| level == wanted));
+            let Some(found) = found else {
+                let label = match &written.value {
+                    super::super::placed::LevelDocument::Text(text) => text.as_str(),
+                    super::super::placed::LevelDocument::Unset => "(unset)",
+                };
+                let help = did_you_mean(label, known.iter().map(super::super::Level::label))
+                    .unwrap_or_else(|| format!("name one of the levels of `{}`", name.value));
+                return Err(Refusal::at(
+                    written.span.clone(),
+                    format!("`{label}` is not a level of `{}`", name.value),
+                    "unknown level",
+                )
+                .help(help));
+            };
+            set.push(u16::try_from(found).unwrap_or(u16::MAX));
+        }
+        if set.is_empty() {
+            return Err(Refusal::at(
+                name.span.clone(),
+                format!("the constraint names no level of `{}`", name.value),
+                "no levels",
+            ));
+        }
+        set.sort_unstable();
+        set.dedup();
+        when.push((index, set));
+    }
+    when.sort();
+    Ok(Forbidden { when })
+}
+
+fn factor(name: &Placed<String>, factors: &[Factor]) -> Result<usize, Refusal> {
+    factors.iter().position(|factor| factor.name == name.value).ok_or_else(|| {
+        let known = factors.iter().map(|factor| factor.name.as_str());
+        let help = did_you_mean(name, known).unwrap_or_else(|| String::from("name one of this scenario's factors"));
+        Refusal::at(name.span.clone(), format!("there is no factor `{}`", name.value), "unknown factor").help(help)
+    })
+}
+
+/// Checks the sections `[[disclosed]]`.
+pub(super) fn disclosed(
+    documents: &[DisclosedDocument],
+    factors: &[Factor],
+    refusals: &mut Refusals,
+) -> Vec<Disclosed> {
+    let mut disclosed = Vec::new();
+    for document in documents {
+        if document.factors.is_empty() {
+            refusals.push(
+                Refusal::at(document.factors.span.clone(), "the disclosure names no factor", "empty")
+                    .help("name the factors that the vendor says it depends on"),
+            );
+        }
+        for name in &document.factors.value {
+            refusals.take(factor(name, factors));
+        }
+        for (what, text) in [("place", &document.place), ("says", &document.says)] {
+            if text.trim().is_empty() {
+                refusals.push(Refusal::at(text.span.clone(), format!("the disclosure's `{what}` is empty"), "empty"));
+            }
+        }
+        disclosed.push(Disclosed {
+            factors: document.factors.iter().map(|name| name.value.clone()).collect(),
+            place: document.place.value.clone(),
+            says: document.says.value.clone(),
+        });
+    }
+    disclosed
+}
