@@ -227,6 +227,40 @@ async fn a_script_leads_both_dialects_through_a_tool_call() {
 }
 
 #[tokio::test]
+async fn openai_responses_streamed_and_led_through_a_tool_call() {
+    let script = vec![
+        Turn::Tool { name: String::from("shell"), input: json!({"command": ["ls"]}) },
+        Turn::Text(String::from("done")),
+    ];
+    let lab = Lab::open(script, Vec::new()).await;
+    let tools = json!([{"type": "function", "name": "shell", "parameters": {}}]);
+    let first = events(&lab.post("/v1/responses", &json!({"stream": true, "tools": tools})).await);
+    let kinds: Vec<_> = first.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!((kinds[0], *kinds.last().unwrap()), ("response.created", "response.completed"));
+    assert_eq!(said(&first, "/delta"), r#"{"command":["ls"]}"#);
+    let call = &first.last().unwrap()["response"]["output"][0];
+    // Whether the whole conversation is sent or the server is to know it.
+    let output = json!({"type": "function_call_output", "call_id": call["call_id"], "output": "x"});
+    for input in [json!([call, output]), json!([output])] {
+        let next = body(&lab.post("/v1/responses", &json!({"tools": tools, "input": input})).await);
+        assert_eq!(next["output"][0]["content"][0]["text"], "done");
+    }
+}
+
+#[tokio::test]
+async fn gemini_streamed_and_after_a_schema() {
+    let lab = Lab::simple().await;
+    let path = "/v1beta/models/m:generateContent";
+    let schema = json!({"type": "OBJECT", "properties": {"a": {"type": "STRING"}}, "required": ["a"]});
+    let wanted = json!({"generationConfig": {"responseMimeType": "application/json", "responseSchema": schema}});
+    let plain = body(&lab.post(path, &wanted).await);
+    assert_eq!(plain["candidates"][0]["content"]["parts"][0]["text"], r#"{"a":"OK"}"#);
+    let streamed = events(&lab.post("/v1beta/models/m:streamGenerateContent?alt=sse", &json!({})).await);
+    assert_eq!(said(&streamed, "/candidates/0/content/parts/0/text"), "OK");
+    assert_eq!(said(&streamed, "/candidates/0/finishReason"), "STOP");
+}
+
+#[tokio::test]
 async fn headers_keep_their_order_case_and_duplicates() {
     let mut lab = Lab::simple().await;
     let request = "GET /x?y=1 HTTP/1.1\r\nhOST: Example.COM:8080\r\nx-b: 1\r\nX-A: 2\r\nX-B:  3 \r\nx-b: 1\r\n\r\n";
@@ -348,13 +382,16 @@ async fn what_is_cut_short_is_recorded_as_far_as_it_came() {
     lab.talk(b"GET /li").await;
     lab.talk(b"SSH-2.0-x\r\n").await;
     lab.talk(b"").await;
+    lab.talk(b"GET /good HTTP/1.1\r\n\r\n\x00\x01 no request\r\n\r\n").await;
     let malformed = lab.talk(b"POST /bad HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").await;
     assert!(malformed.starts_with("HTTP/1.1 400 "));
     let traffic = lab.end().await;
     let seen: Vec<_> = traffic.exchanges.iter().map(|e| (e.target.as_str(), e.body.text(), e.status)).collect();
-    assert_eq!(seen, [("/body", "abc".into(), 0), ("/head", "".into(), 0), ("/bad", "".into(), 400)]);
+    let expected =
+        [("/body", "abc".into(), 0), ("/head", "".into(), 0), ("/good", "".into(), 404), ("/bad", "".into(), 400)];
+    assert_eq!(seen, expected);
     let bare: Vec<_> = traffic.connections.iter().map(|c| c.first_bytes.as_slice()).collect();
-    assert_eq!(bare, [&b"GET /li"[..], b"SSH-2.0-x\r\n", b""]);
+    assert_eq!(bare, [&b"GET /li"[..], b"SSH-2.0-x\r\n", b"", b"\x00\x01 no request\r\n\r\n"]);
 }
 
 #[tokio::test]
