@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use super::docker::{self, Docker};
 use super::embedded::{self, Embedded};
 use super::pod::PodOptions;
-use super::{Engine, EngineError, target};
+use super::{Engine, EngineError, canary, target};
 use crate::scenario::Source;
 
 /// What was asked for.
@@ -78,6 +80,15 @@ pub async fn open(kind: Kind, options: PodOptions) -> Result<Arc<dyn Engine>, En
     match kind {
         // It lets the canary fly itself.
         Kind::Embedded => Ok(Arc::new(Embedded::open(options).await?)),
-        Kind::Docker => Ok(Arc::new(Docker::open(options).await?)),
+        Kind::Docker => {
+            let slots = options.slots.max(1);
+            let engine = Docker::open(options).await?;
+            let flights = join_all((0..slots).map(|slot| canary::run(&engine, slot))).await;
+            if let Some(error) = flights.into_iter().find_map(Result::err) {
+                engine.close().await;
+                return Err(error);
+            }
+            Ok(Arc::new(engine))
+        }
     }
 }
