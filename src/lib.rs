@@ -12,6 +12,7 @@
 pub mod campaign;
 pub mod capture;
 pub mod cell;
+pub mod cli;
 pub mod engine;
 pub mod feature;
 pub mod finding;

@@ -47,7 +47,9 @@ pub async fn choose(choice: Choice, source: &Source) -> Result<Kind, EngineError
         Choice::Auto => {
             let Err(no_docker) = docker::probe().await else { return Ok(Kind::Docker) };
             if image {
-                return Err(EngineError::Missing(format!("a target that is a container image needs Docker: {no_docker}")));
+                return Err(EngineError::Missing(format!(
+                    "a target that is a container image needs Docker: {no_docker}"
+                )));
             }
             let embedded = tokio::task::spawn_blocking(embedded::probe)
                 .await

@@ -108,22 +108,16 @@ pub async fn run(request: &Request, listener: &Listener, cancel: &CancellationTo
     };
     let work = async {
         let engine = prepared.engine.clone();
-        let (folder, mut manifest) = match earlier {
-            Some(run) => {
-                same_target(&run.manifest.target, &engine.target())?;
-                if run.manifest.engine != engine.describe() {
-                    listener(Event::Warning(format!(
-                        "the run was begun on {}, and goes on on {}",
-                        run.manifest.engine,
-                        engine.describe()
-                    )));
-                }
-                (run.folder, run.manifest)
+        let (folder, mut manifest) = if let Some(run) = earlier {
+            same_target(&run.manifest.target, &engine.target())?;
+            if run.manifest.engine != engine.describe() {
+                let (before, now) = (&run.manifest.engine, engine.describe());
+                listener(Event::Warning(format!("the run was begun on {before}, and goes on on {now}")));
             }
-            None => {
-                let manifest = new_manifest(request, &redactor, &open_scenario, seed, &id, &*engine);
-                (Folder::create(&request.out, &manifest)?, manifest)
-            }
+            (run.folder, run.manifest)
+        } else {
+            let manifest = new_manifest(request, &redactor, &open_scenario, seed, &id, &*engine);
+            (Folder::create(&request.out, &manifest)?, manifest)
         };
         let mut writer = folder.append_after(&recorded, fold.absorbed)?;
         let driver = Driver {
@@ -219,8 +213,10 @@ async fn prepare(request: &Request, id: &str, listener: &Listener) -> Result<Pre
     let cache = target::cache_folder();
     let notice = |line: String| listener(Event::Preparing(line));
     let installed = target::install_for(&scenario.target, &cache, &select::pod_python(kind), &notice).await?;
-    let authority = Authority::mint(AUTHORITY)
-        .map_err(|error| EngineError::Failed { step: "making the certificate authority", message: error.to_string() })?;
+    let authority = Authority::mint(AUTHORITY).map_err(|error| EngineError::Failed {
+        step: "making the certificate authority",
+        message: error.to_string(),
+    })?;
     listener(Event::Preparing(String::from("opening the engine and checking its isolation")));
     let options = PodOptions {
         run: id.to_owned(),

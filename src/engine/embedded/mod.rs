@@ -142,7 +142,9 @@ impl Embedded {
             // Beside the pods' ids: a gateway is no pod's equal.
             None => Gateway::start(&self.program, &self.options, self.outer_id(slot).map(|id| id + 500)).await?,
         };
-        let told = |step: &'static str| move |error: crate::gateway::GatewayError| EngineError::Failed { step, message: error.to_string() };
+        let told = |step: &'static str| {
+            move |error: crate::gateway::GatewayError| EngineError::Failed { step, message: error.to_string() }
+        };
         gateway.client.begin(cell).await.map_err(told("beginning a cell"))?;
         let mut spec = self.spec(slot, gateway.pid);
         specify(&mut spec);

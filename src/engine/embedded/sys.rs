@@ -38,7 +38,8 @@ pub(super) fn leave_keyring() {
 /// Only to be called at the entry of a hidden subcommand, before anything is opened.
 pub(super) fn close_inherited() {
     // SAFETY: nothing was opened yet, so no value of this program owns a descriptor above 2.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3 as libc::c_uint, libc::c_uint::MAX, 0 as libc::c_uint) };
+    let closed =
+        unsafe { libc::syscall(libc::SYS_close_range, 3 as libc::c_uint, libc::c_uint::MAX, 0 as libc::c_uint) };
     if closed == 0 {
         return;
     }
