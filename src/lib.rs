@@ -12,10 +12,13 @@
 pub mod campaign;
 pub mod capture;
 pub mod cell;
+pub mod cli;
 pub mod engine;
 pub mod feature;
 pub mod finding;
 pub mod gateway;
+pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod store;
 pub mod wire;

@@ -5,6 +5,7 @@ pub mod docker;
 pub mod embedded;
 pub mod environment;
 pub mod pod;
+pub mod select;
 pub mod target;
 
 use futures_util::future::BoxFuture;

@@ -18,6 +18,8 @@ pub enum Event {
         /// Best estimate of cells in the whole run.
         expected_total: usize,
     },
+    /// This many cells of the run were already on disk.
+    Resumed(usize),
     /// A cell began.
     Started(CellId),
     /// A cell ended.
@@ -29,4 +31,10 @@ pub enum Event {
     },
     /// The campaign noticed something while it goes on: `2 places depend on base_url`.
     Noticed(String),
+    /// Something that a person should know now: a cell that hangs, a retry, what a failing agent says. May hold text
+    /// of the agent's own: whoever shows it must escape it.
+    Warning(String),
 }
+
+/// Where events go. Called from many threads.
+pub type Listener = std::sync::Arc<dyn Fn(Event) + Send + Sync>;

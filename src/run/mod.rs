@@ -1,3 +1,47 @@
-//! **Running**: bounded concurrency, retries, cancellation, redaction before disk. It decides nothing about what to run.
+//! **Running**: bounded concurrency, retries, cancellation, redaction before disk. Takes a scenario and a place to keep
+//! the run, gives findings; it decides nothing about what to run.
 
+pub mod driver;
 pub mod event;
+pub mod fold;
+pub mod redact;
+pub mod session;
+pub mod usage;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+use crate::engine::EngineError;
+use crate::store::StoreError;
+
+/// Why a run did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The engine, or the machine under it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The run's folder.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The records on disk are not those of the plan.
+    #[error(transparent)]
+    Diverged(#[from] fold::Diverged),
+    /// The folder holds another run than the one that was asked for.
+    #[error("{0}")]
+    OtherRun(String),
+    /// Too many cells of a round could not be run.
+    #[error("the engine could not run {failed} of the {cells} cells of round {round}; the last time: {message}")]
+    Lost {
+        /// Cells that failed.
+        failed: usize,
+        /// Cells in the round.
+        cells: usize,
+        /// The round.
+        round: u32,
+        /// What the engine said last.
+        message: String,
+    },
+    /// Someone interrupted it.
+    #[error("interrupted")]
+    Interrupted,
+}

@@ -27,7 +27,7 @@ pub use error::ScenarioError;
 pub use factor::{Factor, FactorKind, Level, WELL_KNOWN};
 
 /// A checked scenario. Factors keep the document's order; each factor's level 0 is its baseline.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scenario {
     /// Short name, `[A-Za-z0-9._-]+`.
     pub name: String,
@@ -78,7 +78,7 @@ pub enum Source {
 
 /// What is run in every cell. In `command`, `env` values and `files` contents the placeholders `{prompt}`, `{home}`,
 /// `{workspace}`, `{target}` and `{NAME}` (level of the factor NAME) are replaced.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Target {
     /// Where the agent comes from.
     pub source: Source,
@@ -102,7 +102,7 @@ pub struct Target {
 }
 
 /// A file put into every cell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PinnedFile {
     /// Absolute, or below HOME.
     pub path: String,

@@ -1,0 +1,173 @@
+//! The report as **Markdown**: `report.md`, to be kept beside the run or pasted into an issue.
+
+use std::fmt::Write as _;
+
+use super::escape::{markdown as code, markdown_cell as cell};
+use super::{Report, summary};
+use crate::finding::{Finding, Findings};
+use crate::store::Manifest;
+
+/// Places of a finding that are listed; `findings.json` has them all.
+const PLACES: usize = 20;
+
+/// Markdown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Markdown;
+
+impl Report for Markdown {
+    fn render(&self, findings: &Findings, manifest: &Manifest) -> Vec<u8> {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = write(&mut out, findings, manifest);
+        out.into_bytes()
+    }
+}
+
+fn write(out: &mut String, findings: &Findings, manifest: &Manifest) -> std::fmt::Result {
+    writeln!(out, "# {}\n", code(&findings.scenario))?;
+    writeln!(out, "**{}**\n", summary::verdict(findings))?;
+    writeln!(out, "| | |\n|---|---|")?;
+    for (name, value) in facts(findings, manifest) {
+        writeln!(out, "| {name} | {} |", cell(&value))?;
+    }
+    let sorted = summary::Sorted::new(findings);
+    if !sorted.open.is_empty() {
+        writeln!(out, "\n## Neither explained nor disclosed")?;
+        for finding in &sorted.open {
+            write_finding(out, finding)?;
+        }
+    }
+    write_short(out, "Disclosed by the vendor", &sorted.disclosed, |finding| finding.disclosed.as_deref())?;
+    write_short(out, "Explained", &sorted.explained, |finding| finding.explained_by.as_deref())?;
+    writeln!(out, "\n## What this run can and cannot say\n")?;
+    writeln!(out, "- Power: {}.", summary::power(findings))?;
+    let not_varied = findings.not_varied.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ");
+    writeln!(out, "- Not varied: {}", if not_varied.is_empty() { "nothing that is known" } else { &not_varied })?;
+    for signal in &findings.power.unexplained {
+        writeln!(out, "- Unexplained: {}", code(signal))?;
+    }
+    for note in &findings.notes {
+        writeln!(out, "- Note: {}", code(note))?;
+    }
+    Ok(())
+}
+
+fn facts(findings: &Findings, manifest: &Manifest) -> Vec<(&'static str, String)> {
+    let target = &manifest.target;
+    let mut facts = vec![
+        ("target", target.package.clone()),
+        ("version", target.version.clone().unwrap_or_default()),
+        ("executable", target.executable.clone().unwrap_or_default()),
+        ("executable sha256", target.executable_sha256.clone().unwrap_or_default()),
+        ("runtime", target.runtime.clone().unwrap_or_default()),
+        ("engine", manifest.engine.clone()),
+        ("parallax", manifest.parallax.clone()),
+        ("scenario sha256", manifest.scenario_sha256.clone()),
+        ("seed", manifest.seed.to_string()),
+        ("began", manifest.started.clone()),
+        ("cells", summary::cells(findings)),
+    ];
+    facts.retain(|(_, value)| !value.is_empty());
+    facts
+}
+
+fn write_finding(out: &mut String, finding: &Finding) -> std::fmt::Result {
+    writeln!(
+        out,
+        "\n### {} {}: depends on {}\n",
+        summary::class(finding.class),
+        serde_json::to_value(finding.channel).unwrap_or_default().as_str().unwrap_or("").replace('_', " "),
+        finding.factors.iter().map(|factor| code(factor)).collect::<Vec<_>>().join(" × ")
+    )?;
+    writeln!(out, "Finding {}; {}.\n", code(&finding.id), summary::class_means(finding.class))?;
+    writeln!(out, "| when | then |\n|---|---|")?;
+    for (condition, value) in summary::rule_lines(finding) {
+        writeln!(out, "| {} | {} |", cell(&condition), cell(&value))?;
+    }
+    writeln!(out, "| otherwise | as at the baseline |\n")?;
+    writeln!(out, "- baseline: {}", code(summary::value(finding.excerpt.baseline.as_deref())))?;
+    writeln!(out, "- variant: {}", code(summary::value(finding.excerpt.variant.as_deref())))?;
+    for point in &finding.excerpt.codepoints {
+        writeln!(out, "- {} has {} {}", code(&point.side), code(&point.codepoint), code(&point.name))?;
+    }
+    writeln!(out, "- evidence: {}", summary::evidence(finding))?;
+    let reproduce = &finding.reproduce;
+    writeln!(
+        out,
+        "- again: cells {} and {}, {}",
+        code(&reproduce.baseline_cell),
+        code(&reproduce.variant_cell),
+        code(&reproduce.command)
+    )?;
+    let (shown, more) = summary::places(finding, PLACES);
+    writeln!(out, "- places:")?;
+    for place in shown {
+        writeln!(out, "  - {}", code(place))?;
+    }
+    if more > 0 {
+        writeln!(out, "  - and {more} more")?;
+    }
+    Ok(())
+}
+
+fn write_short<'a>(
+    out: &mut String,
+    title: &str,
+    findings: &[&'a Finding],
+    why: impl Fn(&'a Finding) -> Option<&'a str>,
+) -> std::fmt::Result {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## {title}\n\n| class | depends on | where | why |\n|---|---|---|---|")?;
+    for finding in findings {
+        let (shown, more) = summary::places(finding, 1);
+        let place = shown.first().map_or(String::new(), |place| cell(place));
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        writeln!(
+            out,
+            "| {} | {} | {place}{more} | {} |",
+            summary::class(finding.class),
+            cell(&summary::factors(finding)),
+            cell(why(finding).unwrap_or(""))
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing;
+
+    fn text() -> String {
+        String::from_utf8(Markdown.render(&testing::findings(), &testing::manifest())).unwrap()
+    }
+
+    #[test]
+    fn a_finding_says_everything_that_a_reader_needs() {
+        let text = text();
+        for part in [
+            "**conditioned: 1 dependence is neither explained nor disclosed**",
+            "### covert body: depends on `timezone` × `base_url`",
+            "| `timezone = Asia/Tokyo or Asia/Seoul and base_url = http://gateway.example` | `’` |",
+            "| otherwise | as at the baseline |",
+            "`U+2019` `RIGHT SINGLE QUOTATION MARK`",
+            "echo of a level of hostname",
+            "Not varied: `clock`, `cpus`",
+            "| seed | `7` |",
+            "- Note: `the second note`",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_an_agent_wrote_is_escaped() {
+        let text = text();
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));
+        // The bar of a place would end its cell; the link of a note would be one.
+        assert!(text.contains("a\\|b"), "{text}");
+        assert!(text.contains("`[click](http://evil.example) ⟨U+202E⟩`"), "{text}");
+    }
+}

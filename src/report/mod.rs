@@ -1,0 +1,25 @@
+//! **Reports**: views of a stored run. Take findings and a manifest, give bytes; refuse to know engines, captures and
+//! terminals. Whatever an agent wrote is escaped: a report must be safe to print and to paste.
+//!
+//! Reports speak of dependence and of the evidence for it, never of intent.
+
+pub mod escape;
+mod json;
+mod markdown;
+mod summary;
+#[cfg(test)]
+mod testing;
+mod text;
+
+pub use json::Json;
+pub use markdown::Markdown;
+pub use text::Text;
+
+use crate::finding::Findings;
+use crate::store::Manifest;
+
+/// A format.
+pub trait Report {
+    /// Renders the whole report. The same arguments always give the same bytes.
+    fn render(&self, findings: &Findings, manifest: &Manifest) -> Vec<u8>;
+}

@@ -1,0 +1,294 @@
+//! **Redaction**: secrets are taken out of a record before it is stored *and* before it is analysed, so that a live run
+//! and its stored copy can never differ. Deterministic: the same secret always becomes the same text.
+//!
+//! Two kinds are known: values that the scenario gives to variables with a secret's name (`…_API_KEY`, `…_TOKEN`),
+//! wherever they turn up, which become `⟨secret NAME⟩`; and whatever stands in a header that carries credentials, which
+//! keeps its scheme and length: `Bearer ⟨redacted 24⟩`. Secrets that the scenario writes into files or prompts, or that
+//! an agent compresses or encrypts, are not known.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use crate::capture::{Body, Capture, EngineFailure, Record};
+use crate::scenario::{FactorKind, Level, Scenario};
+
+/// Headers whose whole value is a credential.
+const HEADERS: [&str; 7] =
+    ["authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "x-auth-token"];
+/// Shorter values are no secrets: replacing them would tear ordinary text apart.
+const SHORTEST: usize = 6;
+
+/// Takes secrets out.
+#[derive(Clone, Debug)]
+pub struct Redactor {
+    known: Option<Regex>,
+    labels: HashMap<Vec<u8>, String>,
+}
+
+impl Redactor {
+    /// Knows the secrets of this scenario.
+    #[must_use]
+    pub fn new(scenario: &Scenario) -> Self {
+        let mut labels = HashMap::new();
+        let mut learn = |value: &str, label: &str| {
+            // A value with a placeholder is not what the agent gets; a number is no secret.
+            if value.len() < SHORTEST || value.contains('{') || value.bytes().all(|byte| byte.is_ascii_digit()) {
+                return;
+            }
+            for form in forms(value) {
+                labels.entry(form).or_insert_with(|| label.to_owned());
+            }
+        };
+        for (name, value) in &scenario.target.env {
+            if is_secret(name) {
+                learn(value, &format!("⟨secret {name}⟩"));
+            }
+        }
+        for factor in &scenario.factors {
+            if let FactorKind::Env { variable } = &factor.kind
+                && is_secret(variable)
+            {
+                for (index, level) in factor.levels.iter().enumerate() {
+                    learn(level.value().unwrap_or(""), &format!("⟨secret {variable} {index}⟩"));
+                }
+            }
+        }
+        let mut values: Vec<&Vec<u8>> = labels.keys().collect();
+        // Leftmost-first alternation: where one secret begins with another, the longer is meant.
+        values.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        let pattern = values
+            .iter()
+            .map(|value| value.iter().fold(String::new(), |pattern, byte| pattern + "\\x" + &hex::encode([*byte])))
+            .collect::<Vec<_>>()
+            .join("|");
+        let known = if pattern.is_empty() { None } else { RegexBuilder::new(&pattern).unicode(false).build().ok() };
+        Self { known, labels }
+    }
+
+    /// The scenario without its secrets: for the manifest, and for the analysis.
+    #[must_use]
+    pub fn scenario(&self, scenario: &Scenario) -> Scenario {
+        let mut open = scenario.clone();
+        for value in open.target.env.values_mut() {
+            *value = self.text(value);
+        }
+        for file in &mut open.target.files {
+            file.contents = self.text(&file.contents);
+        }
+        for argument in &mut open.target.command {
+            *argument = self.text(argument);
+        }
+        open.target.prompt = self.text(&open.target.prompt);
+        for factor in &mut open.factors {
+            for level in &mut factor.levels {
+                *level = Level(level.value().map(|value| self.text(value)));
+            }
+        }
+        open
+    }
+
+    /// Text without the known secrets.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        match self.bytes(text.as_bytes()) {
+            // Secrets are whole strings of UTF-8 and so are their labels: what is left is UTF-8 too.
+            Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            None => text.to_owned(),
+        }
+    }
+
+    /// The record without secrets.
+    #[must_use]
+    pub fn record(&self, record: Record) -> Record {
+        let outcome = match record.outcome {
+            Ok(capture) => Ok(Arc::new(self.capture(&capture))),
+            Err(failure) => Err(EngineFailure { message: self.text(&failure.message) }),
+        };
+        Record { outcome, ..record }
+    }
+
+    fn capture(&self, capture: &Capture) -> Capture {
+        let mut open = capture.clone();
+        open.stdout = self.body(open.stdout);
+        open.stderr = self.body(open.stderr);
+        for exchange in &mut open.exchanges {
+            exchange.host = self.text(&exchange.host);
+            exchange.target = self.text(&exchange.target);
+            exchange.body = self.body(std::mem::take(&mut exchange.body));
+            for (name, value) in &mut exchange.headers {
+                *value = self.header(name, value);
+            }
+        }
+        for question in &mut open.dns {
+            question.name = self.text(&question.name);
+        }
+        for hello in &mut open.tls {
+            hello.sni = hello.sni.as_deref().map(|name| self.text(name));
+        }
+        for connection in &mut open.connections {
+            connection.name = connection.name.as_deref().map(|name| self.text(name));
+            if let Some(bytes) = self.bytes(&connection.first_bytes) {
+                connection.first_bytes = bytes;
+            }
+        }
+        for file in &mut open.files {
+            file.path = self.text(&file.path);
+        }
+        open
+    }
+
+    fn body(&self, body: Body) -> Body {
+        match self.bytes(&body.bytes) {
+            Some(bytes) => Body::new(bytes),
+            None => body,
+        }
+    }
+
+    fn header(&self, name: &str, value: &str) -> String {
+        let open = self.text(value);
+        if !HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+            return open;
+        }
+        if name.eq_ignore_ascii_case("cookie") {
+            let crumbs = value.split(';').map(|crumb| match crumb.split_once('=') {
+                Some((name, value)) => format!("{}={}", self.text(name), self.blank(value)),
+                None => self.blank(crumb),
+            });
+            return crumbs.collect::<Vec<_>>().join(";");
+        }
+        // `Authorization: Bearer abc` keeps its scheme; a key in a header of its own has none.
+        match value.split_once(' ') {
+            Some((scheme, rest)) if name.to_ascii_lowercase().ends_with("authorization") && is_scheme(scheme) => {
+                format!("{scheme} {}", self.blank(rest))
+            }
+            _ => self.blank(value),
+        }
+    }
+
+    /// A credential: only its length stays, or its name where it is known.
+    fn blank(&self, value: &str) -> String {
+        let open = self.text(value);
+        let label = open.strip_prefix('⟨').and_then(|rest| rest.strip_suffix('⟩'));
+        match label {
+            Some(label) if !label.contains(['⟨', '⟩']) => open,
+            _ if value.is_empty() => open,
+            _ => format!("⟨redacted {}⟩", value.chars().count()),
+        }
+    }
+
+    /// The bytes without the known secrets, or `None` where they hold none.
+    fn bytes(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let known = self.known.as_ref()?;
+        known.is_match(bytes).then(|| {
+            known
+                .replace_all(bytes, |found: &regex::bytes::Captures<'_>| {
+                    self.labels.get(&found[0]).map_or_else(Vec::new, |label| label.clone().into_bytes())
+                })
+                .into_owned()
+        })
+    }
+}
+
+/// Whether a variable of this name holds a secret.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL"].iter().any(|word| name.contains(word))
+        // AUTH, OAUTH, but not AUTHOR.
+        || name.match_indices("AUTH").any(|(at, _)| !name[at + 4..].starts_with("OR"))
+}
+
+/// The ways in which a value may stand on the wire: as it is, inside a JSON string, inside a URL.
+fn forms(value: &str) -> Vec<Vec<u8>> {
+    let json = serde_json::to_string(value).unwrap_or_default();
+    let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(value);
+    let url = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let mut forms = vec![value.as_bytes().to_vec(), json.as_bytes().to_vec(), url.into_bytes()];
+    forms.dedup();
+    forms
+}
+
+fn is_scheme(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::testing;
+
+    fn redactor(env: &[(&str, &str)]) -> (Scenario, Redactor) {
+        let mut scenario = testing::scenario();
+        scenario.target.env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let redactor = Redactor::new(&scenario);
+        (scenario, redactor)
+    }
+
+    #[test]
+    fn only_secrets_names_are_secrets() {
+        for name in ["ANTHROPIC_API_KEY", "GITHUB_TOKEN", "my_password", "OAUTH", "X_AUTH", "CLIENT_SECRET_2"] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["GIT_AUTHOR_NAME", "LANG", "HTTP_PROXY"] {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_known_secret_is_named_wherever_it_stands() {
+        let (_, redactor) = redactor(&[("DEMO_KEY", "sk-dummy-\"1\""), ("MODE", "sk-visible")]);
+        let mut capture = testing::capture();
+        capture.stderr = Body::new(&b"bad key sk-dummy-\"1\" (sk-visible)"[..]);
+        capture.exchanges[0].body = Body::new(&br#"{"key":"sk-dummy-\"1\"","mode":"sk-visible"}"#[..]);
+        capture.exchanges[0].target = "/v1?key=sk%2Ddummy%2D%221%22".into();
+        capture.exchanges[0].headers = vec![("x-note".into(), "my sk-dummy-\"1\" here".into())];
+        let open = redactor.capture(&capture);
+        assert_eq!(open.stderr.text(), "bad key ⟨secret DEMO_KEY⟩ (sk-visible)");
+        assert_eq!(open.exchanges[0].body.text(), r#"{"key":"⟨secret DEMO_KEY⟩","mode":"sk-visible"}"#);
+        assert_eq!(open.exchanges[0].target, "/v1?key=⟨secret DEMO_KEY⟩");
+        assert_eq!(open.exchanges[0].headers[0].1, "my ⟨secret DEMO_KEY⟩ here");
+        assert_eq!(
+            open.exchanges[0].body,
+            Body::new(open.exchanges[0].body.bytes.to_vec()),
+            "digest is of what is kept"
+        );
+    }
+
+    #[test]
+    fn credentials_keep_scheme_and_length_only() {
+        let (_, redactor) = redactor(&[("DEMO_KEY", "sk-dummy-123")]);
+        let header = |name: &str, value: &str| redactor.header(name, value);
+        assert_eq!(header("Authorization", "Bearer abcdefgh"), "Bearer ⟨redacted 8⟩");
+        assert_eq!(header("authorization", "Bearer sk-dummy-123"), "Bearer ⟨secret DEMO_KEY⟩");
+        assert_eq!(header("X-Api-Key", "sk-dummy-123"), "⟨secret DEMO_KEY⟩");
+        assert_eq!(header("x-api-key", "sk-dummy-123x"), "⟨redacted 13⟩");
+        assert_eq!(header("x-api-key", "two words!"), "⟨redacted 10⟩");
+        assert_eq!(header("Cookie", "a=1; session=secretive"), "a=⟨redacted 1⟩; session=⟨redacted 9⟩");
+        assert_eq!(header("User-Agent", "agent/1.0"), "agent/1.0");
+    }
+
+    #[test]
+    fn the_longer_of_two_secrets_wins() {
+        let (_, redactor) = redactor(&[("A_KEY", "secret-1"), ("B_KEY", "secret-1-and-more")]);
+        assert_eq!(redactor.text("secret-1 secret-1-and-more"), "⟨secret A_KEY⟩ ⟨secret B_KEY⟩");
+    }
+
+    #[test]
+    fn short_values_and_numbers_are_left_alone() {
+        let (_, redactor) = redactor(&[("A_KEY", "OK"), ("MAX_TOKENS", "32000000")]);
+        assert_eq!(redactor.text("OK 32000000"), "OK 32000000");
+    }
+
+    #[test]
+    fn the_scenario_loses_its_secrets_and_twice_is_once() {
+        let (scenario, redactor) = redactor(&[("DEMO_KEY", "sk-dummy-123")]);
+        let open = redactor.scenario(&scenario);
+        assert_eq!(open.target.env["DEMO_KEY"], "⟨secret DEMO_KEY⟩");
+        assert_eq!(redactor.scenario(&open), open);
+        let record = redactor.record(testing::record(0));
+        assert_eq!(redactor.record(record.clone()), record);
+        let again = redactor.header("Authorization", &redactor.header("Authorization", "Bearer abc"));
+        assert_eq!(again, "Bearer ⟨redacted 3⟩");
+    }
+}

@@ -1,0 +1,19 @@
+//! The **store**: a run's folder on disk. Takes records and findings, gives back exactly what it took; refuses to
+//! know what any of it means.
+//!
+//! ```text
+//! manifest.json     what is needed to do the run again
+//! plan.jsonl        the cells, in plan order, as each round planned them
+//! cells.jsonl.zst   one record a cell, one zstd frame a line, in plan order
+//! raw/              bodies, <sha256>.zst (the only part that is not meant to be shared)
+//! findings.json     what was found
+//! report.md         the same for people
+//! ```
+
+mod folder;
+mod manifest;
+mod records;
+
+pub use folder::{Folder, StoreError};
+pub use manifest::{Manifest, Usage};
+pub use records::{RecordWriter, Recorded};
