@@ -181,8 +181,6 @@ async fn files_changed_are_reported_and_only_those() {
     assert_eq!(
         found,
         [
-            ("/home/ada/.cache", Change::Added),
-            ("/home/ada/.cache/deep", Change::Added),
             ("/home/ada/.cache/deep/x", Change::Added),
             ("/home/ada/.settings", Change::Modified),
             ("/tmp/empty", Change::Added),
@@ -371,17 +369,19 @@ async fn what_a_dead_run_left_is_swept_and_what_lives_is_not() {
     let dead = format!("{}/1", owner.rsplit_once('/').unwrap().0);
     for (run, owner) in [("deadrun1", dead.as_str()), ("elsewhere", "0000/0000/0/1/1")] {
         let labels = [format!("{LABEL}={run}"), format!("dev.parallax.owner={owner}")];
-        Command::new("docker")
+        let made = Command::new("docker")
             .args(["create", "--network", "none", "--label", &labels[0], "--label", &labels[1], image])
             .output()
             .unwrap();
-        assert_eq!(containers(run).len(), 1);
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
     let (other, _) = open(bare()).await.unwrap();
     assert_eq!(containers("deadrun1"), Vec::<String>::new());
     let elsewhere = containers("elsewhere");
-    assert_eq!(elsewhere.len(), 1, "of another machine: not ours to judge");
-    Command::new("docker").args(["rm", "-f", &elsewhere[0]]).output().unwrap();
+    assert!(!elsewhere.is_empty(), "of another machine: not ours to judge");
+    for container in elsewhere {
+        Command::new("docker").args(["rm", "-f", &container]).output().unwrap();
+    }
     assert_eq!(shell(&engine, "true").await.outcome, Outcome::Exited { code: 0 }, "the live run was not hurt");
     other.close().await;
     engine.close().await;

@@ -24,7 +24,7 @@ pub(super) fn to_inspect<'a>(environment: &Environment, laid: &'a [PodFile]) -> 
 }
 
 /// Reads the engine's `list`: path and what became of it. `overlay` is what we laid, and `touched` those of its files that were
-/// found changed. A folder counts where it is new or gone, not where something in it changed. Sorted by path.
+/// found changed. A folder counts where it is new and empty, or gone; else what is in it does. Sorted by path.
 pub(super) fn read(
     environment: &Environment,
     overlay: &[PodFile],
@@ -37,7 +37,7 @@ pub(super) fn read(
     let inside = |path: &str| areas.iter().any(|area| is_below(path, area)) && !areas.contains(&path);
     let mut found: Vec<FileChange> = list
         .iter()
-        .filter(|(path, change)| inside(path) && (*change != Change::Modified || !parents.contains(path.as_str())))
+        .filter(|(path, _)| inside(path) && !parents.contains(path.as_str()))
         .filter_map(|(path, change)| {
             let change = match change {
                 // What we laid shows as added although nobody changed it.
@@ -115,7 +115,6 @@ mod tests {
         assert_eq!(
             rows,
             [
-                ("/home/dev/.cache", Change::Added),
                 ("/home/dev/.cache/a", Change::Added),
                 ("/home/dev/.gone", Change::Deleted),
                 ("/home/dev/.settings", Change::Modified),
