@@ -1,9 +1,11 @@
 //! **Engines** run one cell in a *pod* and return one capture. They know nothing of designs, features or statistics.
 
 pub mod canary;
+pub mod docker;
 pub mod embedded;
 pub mod environment;
 pub mod pod;
+pub mod select;
 pub mod target;
 
 use futures_util::future::BoxFuture;

@@ -380,8 +380,8 @@ mod tests {
         for code in ["0", "1", "2", "31", "32", "33"] {
             plain = plain.replace(&format!("\u{1b}[{code}m"), "");
         }
-        let plain: String = plain.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-        assert_eq!(plain, text(100));
+        let plain: Vec<&str> = plain.lines().map(str::trim_end).collect();
+        assert_eq!(plain.join("\n") + "\n", text(100));
     }
 
     #[test]

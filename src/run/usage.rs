@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::capture::Record;
 use crate::store::Usage;
 
-/// Ticks a second in /proc/stat. The kernel's USER_HZ, which is 100 on every architecture that Linux still has.
+/// Ticks a second in /proc/stat. The kernel's `USER_HZ`, which is 100 on every architecture that Linux still has.
 const TICKS: f64 = 100.0;
 
 /// Measures from its making to [`Meter::read`].

@@ -34,7 +34,8 @@ pub(super) struct Finished {
 
 /// Runs one pod to its end. Dropped before, it takes the pod with it.
 pub(super) async fn run(program: &Path, spec: &PodSpec) -> Result<Finished, EngineError> {
-    let failed = |step: &'static str| move |error: std::io::Error| EngineError::Failed { step, message: error.to_string() };
+    let failed =
+        |step: &'static str| move |error: std::io::Error| EngineError::Failed { step, message: error.to_string() };
     let message = spec.encode().map_err(failed("writing the pod's specification"))?;
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed("making a socket pair"))?;
     ours.set_nonblocking(true).map_err(failed("making a socket pair"))?;

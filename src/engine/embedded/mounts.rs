@@ -11,7 +11,8 @@ const TAME: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
 
 /// Mounts a fresh temporary file system.
 pub(super) fn tmpfs(target: &str, options: &str) -> Result<()> {
-    mount(Some("tmpfs"), target, Some("tmpfs"), TAME, Some(options)).with_context(|| format!("mounting tmpfs at {target}"))
+    mount(Some("tmpfs"), target, Some("tmpfs"), TAME, Some(options))
+        .with_context(|| format!("mounting tmpfs at {target}"))
 }
 
 /// Mounts a pseudo file system of `kind`.

@@ -60,20 +60,8 @@ const MASKED: [&str; 10] = [
 const PROC_READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Folders that programs expect, empty.
-const SKELETON: [&str; 12] = [
-    "/home",
-    "/opt",
-    "/root",
-    "/run",
-    "/srv",
-    "/mnt",
-    "/media",
-    "/sys",
-    "/var",
-    "/var/lib",
-    "/var/log",
-    "/var/cache",
-];
+const SKELETON: [&str; 12] =
+    ["/home", "/opt", "/root", "/run", "/srv", "/mnt", "/media", "/sys", "/var", "/var/lib", "/var/log", "/var/cache"];
 
 /// Where the host's root stands while the pod's is built.
 const OLD: &str = "/.old";
