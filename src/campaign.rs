@@ -1,12 +1,25 @@
-//! The **campaign**: the whole adaptive procedure (cover, explain, confirm) as one pure state machine. The driver runs
-//! the cells that it is told and absorbs the records; resuming, re-analysing and simulating are the same fold.
+//! The **campaign**: the whole adaptive procedure (cover, explain, confirm) as one pure state machine over captures. The
+//! driver runs the cells that it is told and absorbs the records; resuming, re-analysing and simulating are the same fold.
 
 use std::sync::Arc;
 
-use crate::capture::Record;
+use crate::attribution::confirm::Standing;
+use crate::attribution::evidence::{Evidence, Run};
+use crate::attribution::power;
+use crate::attribution::procedure::{Judged, Need, Procedure};
+use crate::attribution::screen;
+use crate::capture::{Capture, Record};
 use crate::cell::Cell;
-use crate::finding::Findings;
+use crate::design::{CoverDesign, Space};
+use crate::feature::{Extractor, Observation};
+use crate::finding::group::{self, Material};
+use crate::finding::{CellCounts, Findings, Power, SCHEMA_VERSION, Verdict};
 use crate::scenario::Scenario;
+
+/// Cells that the engine may lose before a run says that it is inconclusive.
+const MOST_LOST: f64 = 0.05;
+/// Cover-phase records between two previews for displays.
+const PREVIEW_EVERY: usize = 16;
 
 /// What to do next.
 #[derive(Debug)]
@@ -22,35 +35,248 @@ pub enum Step {
 pub struct Campaign {
     scenario: Arc<Scenario>,
     seed: u64,
+    space: Arc<Space>,
+    procedure: Procedure,
+    extractor: Extractor,
+    /// Records of the cover phase, kept until all are there: templates must have seen every capture before any row is made.
+    cover: Vec<Record>,
+    /// The capture of each run of the evidence, in its order.
+    captures: Vec<Arc<Capture>>,
+    /// What the cover phase seems to show so far; only for displays.
+    preview: Vec<String>,
 }
 
 impl Campaign {
     /// A run that has not begun.
     #[must_use]
     pub fn new(scenario: Arc<Scenario>, seed: u64) -> Self {
-        Self { scenario, seed }
+        let space = Space::of(&scenario);
+        Self {
+            procedure: Procedure::new(Arc::clone(&space), scenario.design, seed),
+            extractor: Extractor::new(Arc::clone(&scenario)),
+            cover: Vec::new(),
+            captures: Vec::new(),
+            preview: Vec::new(),
+            scenario,
+            seed,
+            space,
+        }
     }
 
-    /// What to do next. Every cell of the last round must have been absorbed.
+    /// What to do next. While cells of the last round are still to be absorbed, those.
     pub fn step(&mut self) -> Step {
-        let _ = (&self.scenario, self.seed);
-        Step::Round(Vec::new())
+        match self.procedure.step() {
+            Need::Cells(mut cells) => {
+                // Cover-phase records that are held back are not outstanding for the driver.
+                cells.drain(..self.cover.len().min(cells.len()));
+                Step::Round(cells)
+            }
+            Need::Nothing => Step::Done(Box::new(self.findings())),
+        }
     }
 
     /// Takes one record of the current round, in plan order.
     pub fn absorb(&mut self, record: Record) {
-        drop(record);
+        if self.procedure.covering() {
+            self.cover.push(record);
+            if self.cover.len() == self.procedure.design().cells.len() {
+                self.finish_cover();
+            } else if self.cover.len().is_multiple_of(PREVIEW_EVERY) {
+                self.preview = self.preview();
+            }
+        } else {
+            self.take(record);
+        }
     }
 
-    /// What has been noticed so far, a line each, most telling first.
+    fn finish_cover(&mut self) {
+        let records = std::mem::take(&mut self.cover);
+        for record in &records {
+            if let Ok(capture) = &record.outcome {
+                self.extractor.learn(Observation { levels: &record.cell.levels, capture });
+            }
+        }
+        self.extractor.freeze();
+        for record in records {
+            self.take(record);
+        }
+    }
+
+    fn take(&mut self, record: Record) {
+        match record.outcome {
+            Ok(capture) => {
+                let row = self.extractor.extract(Observation { levels: &record.cell.levels, capture: &capture });
+                self.captures.push(capture);
+                self.procedure.absorb(Some(row));
+            }
+            Err(_) => self.procedure.absorb(None),
+        }
+    }
+
+    /// The cover phase's design.
     #[must_use]
-    pub fn noticed(&self) -> Vec<String> {
-        Vec::new()
+    pub fn design(&self) -> &CoverDesign {
+        self.procedure.design()
     }
 
     /// Best estimate of how many cells the whole run will have.
     #[must_use]
     pub fn expected_cells(&self) -> usize {
-        0
+        self.procedure.expected_cells()
+    }
+
+    /// What has been noticed so far, a line each: how many places seem to depend on which factors.
+    #[must_use]
+    pub fn noticed(&self) -> Vec<String> {
+        if self.procedure.covering() {
+            return self.preview.clone();
+        }
+        let mut counts: std::collections::BTreeMap<Vec<usize>, usize> = std::collections::BTreeMap::new();
+        for (features, rules) in self.procedure.learned() {
+            let factors = rules.canonical(&self.space).factors();
+            if !factors.is_empty() {
+                *counts.entry(factors).or_default() += features.len();
+            }
+        }
+        let mut lines: Vec<(usize, String)> = counts
+            .into_iter()
+            .map(|(factors, places)| {
+                let names: Vec<&str> =
+                    factors.iter().map(|factor| self.scenario.factors[*factor].name.as_str()).collect();
+                (names.len(), format!("{places} place(s) seem to depend on {}", names.join(" and ")))
+            })
+            .collect();
+        lines.sort_by(|a, b| b.cmp(a));
+        lines.into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// Places that one factor explains in the records so far, by a throw-away extraction of its own: the real one may
+    /// start only when every capture is there.
+    fn preview(&self) -> Vec<String> {
+        let mut extractor = Extractor::new(Arc::clone(&self.scenario));
+        let mut evidence = Evidence::default();
+        let seen = || self.cover.iter().filter_map(|record| Some((&record.cell, record.outcome.as_ref().ok()?)));
+        for (cell, capture) in seen() {
+            extractor.learn(Observation { levels: &cell.levels, capture });
+        }
+        extractor.freeze();
+        for (cell, capture) in seen() {
+            let row = extractor.extract(Observation { levels: &cell.levels, capture });
+            evidence.push(Run { cell: cell.clone(), row });
+        }
+        let mut counts: std::collections::BTreeMap<usize, usize> = std::collections::BTreeMap::new();
+        for signal in screen::signals(&evidence, &self.space, 0..extractor.features().len()) {
+            if let Some((factor, 0)) = screen::best_factor(&evidence, &self.space, signal.lead()) {
+                *counts.entry(factor).or_default() += signal.features.len();
+            }
+        }
+        counts
+            .into_iter()
+            .map(|(factor, places)| {
+                format!("{places} place(s) seem to depend on {}", self.scenario.factors[factor].name)
+            })
+            .collect()
+    }
+
+    fn findings(&self) -> Findings {
+        let (rounds, planned, lost) = self.procedure.counts();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let cells =
+            CellCounts { planned: count(planned), observed: count(self.captures.len()), failed: count(lost), rounds };
+        let confirmed: Vec<&Judged> =
+            self.procedure.judged().iter().filter(|judged| judged.claim.standing == Standing::Confirmed).collect();
+        let findings = self.procedure.board().with(|evidence| {
+            let material = Material {
+                scenario: &self.scenario,
+                seed: self.seed,
+                space: &self.space,
+                evidence,
+                captures: &self.captures,
+                extractor: &self.extractor,
+            };
+            group::findings(material, &confirmed)
+        });
+        let (mut notes, mut inconclusive) = (Vec::new(), false);
+        if let Some(note) = self.silence() {
+            notes.push(note);
+            inconclusive = true;
+        }
+        if lost > 0 {
+            notes.push(format!("{lost} of {planned} cells were lost to the engine; they count as nothing seen"));
+            inconclusive |= f64::from(count(lost)) > MOST_LOST * f64::from(count(planned));
+        }
+        let unexplained = self.unexplained();
+        if self.procedure.cut_short() {
+            notes.push(format!(
+                "the budget of {} cells ended the search early; raise it with --budget",
+                self.scenario.design.budget
+            ));
+            inconclusive = true;
+        }
+        let open = findings.iter().any(|finding| finding.disclosed.is_none() && finding.explained_by.is_none());
+        let verdict = match (open, inconclusive) {
+            (true, _) => Verdict::Conditioned,
+            (false, true) => Verdict::Inconclusive,
+            (false, false) => Verdict::Clean,
+        };
+        Findings {
+            schema_version: SCHEMA_VERSION,
+            scenario: self.scenario.name.clone(),
+            verdict,
+            notes,
+            cells,
+            not_varied: self.scenario.not_varied(),
+            power: self.power(unexplained),
+            findings,
+        }
+    }
+
+    /// Why the run says nothing, if the agent never spoke where nothing was varied.
+    fn silence(&self) -> Option<String> {
+        let spoken = self.procedure.board().with(|evidence| {
+            evidence.of(&self.space.baseline()).iter().any(|run| !self.captures[*run].exchanges.is_empty())
+        });
+        (!spoken).then(|| {
+            "the agent sent no request in any baseline cell: there is nothing to compare; look at its standard error"
+                .to_owned()
+        })
+    }
+
+    fn unexplained(&self) -> Vec<String> {
+        let features = self.extractor.features();
+        let place = |feature: usize| features.get(feature).map_or("", |feature| feature.place.as_str());
+        let mut lines: Vec<String> = self
+            .procedure
+            .unexplained()
+            .iter()
+            .map(|feature| format!("{}: varies, and no rule was found", place(*feature)))
+            .collect();
+        for judged in self.procedure.judged().iter().filter(|judged| judged.claim.standing != Standing::Confirmed) {
+            let names: Vec<&str> =
+                judged.claim.factors.iter().map(|factor| self.scenario.factors[*factor].name.as_str()).collect();
+            lines.push(format!(
+                "{}: seemed to depend on {}, was not confirmed (E = {:.2} of {:.0})",
+                place(judged.claim.feature),
+                names.join(" and "),
+                judged.claim.e,
+                judged.threshold
+            ));
+        }
+        lines
+    }
+
+    fn power(&self, unexplained: Vec<String>) -> Power {
+        let design = self.procedure.design();
+        Power {
+            strength: design.strength,
+            tuples_covered: design.tuples_covered,
+            tuples_total: design.tuples_total,
+            alpha: self.scenario.design.alpha,
+            smallest_rate: self
+                .procedure
+                .board()
+                .with(|evidence| power::smallest_rate(evidence, &self.space, usize::from(design.strength))),
+            unexplained,
+        }
     }
 }

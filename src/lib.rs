@@ -9,10 +9,12 @@
 //! The core (`scenario` to `campaign`) is synchronous and pure; `engine`, `gateway`, `run`, `store` and `cli` have the
 //! effects. `tests/architecture.rs` keeps the arrows.
 
+pub mod attribution;
 pub mod campaign;
 pub mod capture;
 pub mod cell;
 pub mod cli;
+pub mod design;
 pub mod engine;
 pub mod feature;
 pub mod finding;

@@ -453,4 +453,25 @@ mod tests {
             BTreeMap::from([(String::from("proxy"), None), (String::from("user"), Some(String::from("b")))])
         );
     }
+
+    proptest::proptest! {
+        /// Whatever the cell: the same again, sorted, and every file in a folder or on a place that stands.
+        #[test]
+        fn every_cell_of_the_first_scenario_is_well_formed(picks in proptest::collection::vec(0_u16..100, 6)) {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/claude-code.toml");
+            let scenario = crate::scenario::load(&path, &[]).unwrap();
+            let count = |factor: usize| u16::try_from(scenario.factors[factor].levels.len()).unwrap();
+            let levels = Assignment(picks.iter().enumerate().map(|(factor, pick)| pick % count(factor)).collect());
+            let cell = realise(&scenario, &levels, &context());
+            proptest::prop_assert_eq!(&cell, &realise(&scenario, &levels, &context()));
+            proptest::prop_assert!(cell.files.is_sorted_by(|a, b| a.path < b.path));
+            for (index, factor) in scenario.factors.iter().enumerate().filter(|(_, factor)| factor.name != "hostname") {
+                let value = scenario.level(index, &levels).value();
+                for variable_name in factor.kind.variables() {
+                    proptest::prop_assert_eq!(variable(&cell, variable_name), value, "{}", variable_name);
+                }
+            }
+            proptest::prop_assert_eq!(cell.command, ["claude", "-p", "Reply with OK."]);
+        }
+    }
 }

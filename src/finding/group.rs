@@ -1,1 +1,280 @@
-//! todo
+//! **Grouping**: confirmed claims become findings, one a cause. A cause is a set of factors and the partition of their
+//! levels. What a person would not notice never shares a finding with what he would, and what is explained never shares
+//! one with what is not: neither may hide the other.
+
+use std::collections::BTreeMap;
+
+use sha2::Digest as _;
+
+use super::{Class, Effect, Excerpt, Finding, Reproduce, Rule, Support, classify, codepoint, disclose, explain};
+use crate::attribution::effect;
+use crate::attribution::evidence::{Evidence, Value};
+use crate::attribution::procedure::Judged;
+use crate::attribution::rule::{Literal, RuleList};
+use crate::capture::Capture;
+use crate::cell::Assignment;
+use crate::design::Space;
+use crate::feature::{Channel, Extractor, Feature, FeatureKind, Observation};
+use crate::scenario::Scenario;
+
+/// Places that one finding lists at most; what is beyond is counted in the last line.
+const MOST_PLACES: usize = 60;
+
+/// What the findings are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Material<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// The run's seed.
+    pub seed: u64,
+    /// The space of its factors.
+    pub space: &'a Space,
+    /// All runs.
+    pub evidence: &'a Evidence,
+    /// The capture of each run of the evidence.
+    pub captures: &'a [std::sync::Arc<Capture>],
+    /// What made the rows.
+    pub extractor: &'a Extractor,
+}
+
+/// One feature of a confirmed claim, seen at the claim's representative runs.
+struct Place<'a> {
+    feature: &'a Feature,
+    index: usize,
+    claim: &'a Judged,
+    baseline_run: usize,
+    variant_run: usize,
+    class: Class,
+    explained: Option<String>,
+}
+
+type Cause = (Vec<usize>, Vec<(Vec<Literal>, usize)>, bool, bool);
+
+/// Turns confirmed claims into findings, the ones a reader must see first at the front.
+#[must_use]
+pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
+    let mut causes: BTreeMap<Cause, Vec<Place<'_>>> = BTreeMap::new();
+    for claim in confirmed {
+        let rules = &claim.claim.rules;
+        let Some((baseline_run, variant_runs)) = representatives(material, claim) else { continue };
+        for index in &claim.features {
+            let Some(feature) = material.extractor.features().get(*index) else { continue };
+            let seen = |run: usize| text(material, material.evidence.value(run, *index));
+            let at_baseline = seen(baseline_run);
+            // A place is as covert as its most covert variant: one visible value must not hide an invisible one.
+            let Some((class, variant_run)) = variant_runs
+                .iter()
+                .map(|run| (classify::classify(&feature.kind, feature.channel, at_baseline, seen(*run)), *run))
+                .min_by_key(|(class, _)| *class)
+            else {
+                continue;
+            };
+            let explained = explain::explain(&feature.kind, material.scenario, &rules.factors());
+            let cause = (rules.factors(), rules.partition(), class != Class::Covert, explained.is_some());
+            causes.entry(cause).or_default().push(Place {
+                feature,
+                index: *index,
+                claim,
+                baseline_run,
+                variant_run,
+                class,
+                explained,
+            });
+        }
+    }
+    let mut findings: Vec<Finding> = causes.into_values().map(|places| finding(material, places)).collect();
+    findings.sort_by(|a, b| {
+        let key =
+            |f: &Finding| (f.disclosed.is_some() || f.explained_by.is_some(), f.class, f.order, f.factors.clone());
+        key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
+    });
+    findings
+}
+
+fn text(material: Material<'_>, value: Value) -> Option<&str> {
+    value.map(|value| material.extractor.value(value))
+}
+
+/// A run with the base value, and for each rule a run with the rule's value: each as near to the baseline as was run.
+fn representatives(material: Material<'_>, claim: &Judged) -> Option<(usize, Vec<usize>)> {
+    let rules = &claim.claim.rules;
+    let baseline = material.space.baseline();
+    let as_predicted: Vec<usize> = (0..material.evidence.runs().len())
+        .filter(|run| {
+            let levels = &material.evidence.runs()[*run].cell.levels;
+            material.evidence.value(*run, claim.claim.feature) == rules.predict(levels)
+        })
+        .collect();
+    let levels = |run: &usize| &material.evidence.runs()[*run].cell.levels;
+    let nearest = |wanted: &dyn Fn(&Assignment) -> bool, to: &Assignment| {
+        as_predicted
+            .iter()
+            .filter(|run| wanted(levels(run)))
+            .min_by_key(|run| (distance(levels(run), to), **run))
+            .copied()
+    };
+    let base = nearest(&|cell| rules.predict(cell) == rules.base, &baseline)?;
+    let from = material.evidence.runs()[base].cell.levels.clone();
+    let variants: Vec<usize> =
+        rules.rules.iter().filter_map(|rule| nearest(&|cell| rule.matches(cell), &from)).collect();
+    (!variants.is_empty()).then_some((base, variants))
+}
+
+fn distance(a: &Assignment, b: &Assignment) -> usize {
+    a.0.iter().zip(&b.0).filter(|(x, y)| x != y).count()
+}
+
+/// How well a place shows what a finding is about: text beats form, form beats presence.
+fn telling(place: &Place<'_>) -> (u8, Channel, usize) {
+    let rank = match place.feature.kind {
+        FeatureKind::Text => 0,
+        FeatureKind::DateFormat | FeatureKind::LocalDate => 1,
+        FeatureKind::Echo { .. } => 2,
+        FeatureKind::Process => 3,
+        FeatureKind::Json => 4,
+        FeatureKind::Presence => 5,
+        FeatureKind::Count => 6,
+        FeatureKind::Shape | FeatureKind::Order => 7,
+        FeatureKind::Signature => 8,
+    };
+    (rank, place.feature.channel, place.index)
+}
+
+fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
+    // Features are numbered as they were met, which depends on the run order: sort by what does not.
+    places
+        .sort_by(|a, b| (telling(a).0, telling(a).1, &a.feature.id).cmp(&(telling(b).0, telling(b).1, &b.feature.id)));
+    let class = group_class(&places);
+    let best = &places[0];
+    let rules = &best.claim.claim.rules;
+    let factor_name = |factor: usize| material.scenario.factors[factor].name.clone();
+    let factors: Vec<String> = rules.factors().into_iter().map(factor_name).collect();
+    let rule = shown_rules(material, best, rules);
+    let names: Vec<String> = places.iter().map(|place| place.feature.place.clone()).collect();
+    let explained_by = best.explained.clone();
+    let channel = best.feature.channel;
+    let weakest = places
+        .iter()
+        .map(|place| place.claim)
+        .min_by(|a, b| (a.claim.e / a.threshold).total_cmp(&(b.claim.e / b.threshold)))
+        .unwrap_or(best.claim);
+    let p_value = (1.0 / weakest.claim.e).min(1.0);
+    let family = f64::from(u32::try_from(weakest.claims).unwrap_or(u32::MAX));
+    let observation = |run: usize| Observation {
+        levels: &material.evidence.runs()[run].cell.levels,
+        capture: &material.captures[run],
+    };
+    let excerpt = |run: usize| material.extractor.excerpt(best.index, observation(run));
+    let (baseline, variant) = (excerpt(best.baseline_run), excerpt(best.variant_run));
+    let codepoints = match (&baseline, &variant) {
+        (Some(baseline), Some(variant)) => codepoint::differing(baseline, variant),
+        _ => Vec::new(),
+    };
+    let cell = |run: usize| material.evidence.runs()[run].cell.id.to_string();
+    let (agree, disagree) = support(material.evidence, best.claim);
+    let disclosed = disclose::disclosed(&material.scenario.disclosed, &factors, &names);
+    Finding {
+        id: identity(material, rules, class, explained_by.is_some()),
+        channel,
+        places: shortened(names),
+        order: u32::try_from(factors.len()).unwrap_or(u32::MAX),
+        factors,
+        rule,
+        class,
+        explained_by,
+        excerpt: Excerpt { baseline, variant, codepoints },
+        effect: Effect {
+            bits: effect::bits(rules, material.space),
+            cramers_v: effect::cramers_v(material.evidence, &rules.factors(), best.claim.claim.feature),
+        },
+        p_value,
+        q_value: (p_value * family).min(1.0),
+        support: Support { agree, disagree, coins: weakest.claim.coins.iter().sum() },
+        disclosed,
+        reproduce: Reproduce {
+            baseline_cell: cell(best.baseline_run),
+            variant_cell: cell(best.variant_run),
+            command: format!("parallax run scenarios/{}.toml --seed {}", material.scenario.name, material.seed),
+        },
+    }
+}
+
+/// The class of a group: covert stands alone; otherwise what changes the most is what the group is called.
+fn group_class(places: &[Place<'_>]) -> Class {
+    let has = |class| places.iter().any(|place| place.class == class);
+    [Class::Covert, Class::Structural, Class::Behavioural].into_iter().find(|class| has(*class)).unwrap_or(Class::Overt)
+}
+
+fn shown_rules(material: Material<'_>, place: &Place<'_>, rules: &RuleList) -> Vec<Rule> {
+    rules
+        .rules
+        .iter()
+        .map(|rule| {
+            let when = rule
+                .when
+                .iter()
+                .map(|literal| {
+                    let factor = &material.scenario.factors[literal.factor];
+                    let levels =
+                        literal.levels.iter().map(|level| factor.levels[usize::from(*level)].label().to_owned());
+                    (factor.name.clone(), levels.collect())
+                })
+                .collect();
+            // The place's own value where the rule holds: a group's places share the partition, not the values.
+            let run = (0..material.evidence.runs().len()).find(|run| {
+                let levels = &material.evidence.runs()[*run].cell.levels;
+                rule.matches(levels) && material.evidence.value(*run, place.claim.claim.feature) == rule.value
+            });
+            let value = run.and_then(|run| text(material, material.evidence.value(run, place.index)));
+            Rule { when, value: value.map(short) }
+        })
+        .collect()
+}
+
+/// Values are shown short: captured text is its vendor's.
+fn short(value: &str) -> String {
+    const MOST: usize = 120;
+    if value.chars().count() <= MOST {
+        return value.to_owned();
+    }
+    let mut cut: String = value.chars().take(MOST - 1).collect();
+    cut.push('…');
+    cut
+}
+
+fn shortened(mut names: Vec<String>) -> Vec<String> {
+    names.dedup();
+    if names.len() > MOST_PLACES {
+        let more = names.len() - MOST_PLACES;
+        names.truncate(MOST_PLACES);
+        names.push(format!("… and {more} more"));
+    }
+    names
+}
+
+fn support(evidence: &Evidence, judged: &Judged) -> (u32, u32) {
+    let agree = (0..evidence.runs().len())
+        .filter(|run| {
+            evidence.value(*run, judged.claim.feature) == judged.claim.rules.predict(&evidence.runs()[*run].cell.levels)
+        })
+        .count();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    (count(agree), count(evidence.runs().len() - agree))
+}
+
+/// An id that is the same in every run of the scenario that finds the same cause: no value, feature number or cell is in
+/// it.
+fn identity(material: Material<'_>, rules: &RuleList, class: Class, explained: bool) -> String {
+    let labels = |literal: &Literal| {
+        let factor = &material.scenario.factors[literal.factor];
+        let levels: Vec<&str> = literal.levels.iter().map(|level| factor.levels[usize::from(*level)].label()).collect();
+        serde_json::json!([factor.name, levels])
+    };
+    let partition: Vec<serde_json::Value> = rules
+        .partition()
+        .iter()
+        .map(|(when, number)| serde_json::json!([when.iter().map(labels).collect::<Vec<_>>(), number]))
+        .collect();
+    let text = serde_json::json!([material.scenario.name, partition, class, explained]).to_string();
+    format!("f{}", &hex::encode(sha2::Sha256::digest(text))[..10])
+}

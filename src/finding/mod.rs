@@ -2,6 +2,7 @@
 //! are the contract of `findings.json`; others read them. Knows nothing of containers, files or terminals.
 
 pub mod classify;
+pub mod codepoint;
 pub mod disclose;
 pub mod explain;
 pub mod group;
@@ -188,6 +189,6 @@ pub struct Reproduce {
     pub baseline_cell: String,
     /// A cell with the variant's value, as few levels away from it as were run.
     pub variant_cell: String,
-    /// The command that runs just these two again.
+    /// The command that finds it again: the same plan, from the same seed.
     pub command: String,
 }

@@ -31,7 +31,7 @@ pub(super) struct Shared {
     /// TLS.
     pub(super) certificates: Certificates,
     /// Whether names have IPv6 addresses.
-    pub(super) ipv6: bool,
+    pub(super) ipv6_names: bool,
 }
 
 /// Where a request travels.
@@ -118,6 +118,13 @@ async fn layers(mut stream: Tee, dialled: SocketAddr, shared: &Arc<Shared>, ledg
             }
             Some(Protocol::Http1) => match http::serve(&mut stream, &place, shared, ledger, &mut seen.requests).await {
                 Next::Closed => break,
+                // Recorded even on a connection that carried requests before.
+                Next::Malformed(bytes) => {
+                    seen.requests = 0;
+                    seen.first_bytes = bytes;
+                    let _ = stream.shutdown().await;
+                    return seen;
+                }
                 Next::Tunnel(authority) => {
                     place.tunnel = Some(authority);
                     place.secure = false;

@@ -23,6 +23,8 @@ use crate::capture::Via;
 pub(super) enum Next {
     /// Nothing.
     Closed,
+    /// Nothing: these bytes came where a request should have begun.
+    Malformed(Vec<u8>),
     /// A tunnel was opened to this authority: whatever comes now is inside.
     Tunnel(Authority),
 }
@@ -53,12 +55,13 @@ pub(super) async fn serve(
                 return Next::Closed;
             }
             Front::Bad(status) => {
+                let first = stream.buffer()[..stream.buffer().len().min(256)].to_vec();
                 let _ = write_all(
                     stream,
                     format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").as_bytes(),
                 )
                 .await;
-                return Next::Closed;
+                return Next::Malformed(first);
             }
             Front::Ended => return Next::Closed,
         };

@@ -29,7 +29,7 @@ pub struct Sockets {
     pub dns: Vec<UdpSocket>,
     /// DNS over TCP.
     pub dns_streams: Vec<TcpListener>,
-    /// Whether IPv6 addresses end here too, so that names may have one.
+    /// Whether IPv6 addresses end here too.
     pub ipv6: bool,
 }
 

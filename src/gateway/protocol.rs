@@ -39,6 +39,10 @@ pub struct Configuration {
     pub stub: Stub,
     /// Offer `h2` by ALPN. Default: http/1.1 only.
     pub http2: bool,
+    /// Give names an IPv6 address too, where IPv6 is up. Default: no. Clients race the two families against each other,
+    /// which makes a difference between identical runs; IPv6 addresses that an agent knows by itself end here anyway.
+    #[serde(default)]
+    pub ipv6_names: bool,
 }
 
 /// What a gateway says.

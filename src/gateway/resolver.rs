@@ -53,6 +53,8 @@ impl Dialled {
 pub(super) fn prepare(socket: &UdpSocket) -> io::Result<()> {
     if socket.local_addr()?.is_ipv6() {
         setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+        // An address that is ours by its route alone may only then be answered from.
+        setsockopt(socket, sockopt::IpFreebind, &true)?;
     } else {
         setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?;
     }
@@ -96,7 +98,7 @@ pub(super) fn receive_now(socket: &UdpSocket) -> io::Result<Datagram> {
 
 /// Answers a datagram at once: nothing of it outlives this call, so nothing of it can be late.
 pub(super) fn respond(socket: &UdpSocket, datagram: &Datagram, shared: &Shared, ledger: Option<&Ledger>) {
-    let Some((response, _)) = dns::answer(&datagram.bytes, shared.ipv6, ledger) else {
+    let Some((response, _)) = dns::answer(&datagram.bytes, shared.ipv6_names, ledger) else {
         if let Some(ledger) = ledger {
             ledger.connection(not_dns(socket, datagram, ledger));
         }
@@ -158,7 +160,8 @@ pub(super) async fn serve_stream(mut stream: Tee, shared: &Shared, ledger: &Ledg
             }
             continue;
         };
-        let Some((response, asked)) = dns::answer(&stream.buffer()[2..2 + length], shared.ipv6, Some(ledger)) else {
+        let Some((response, asked)) = dns::answer(&stream.buffer()[2..2 + length], shared.ipv6_names, Some(ledger))
+        else {
             break;
         };
         stream.consume(2 + length);

@@ -88,7 +88,7 @@ where
         return Err(GatewayError::Protocol(String::from("the first command must be `configure`")));
     };
     let mut gateway = Gateway::open(configuration, given).await?;
-    outbox.send(Report::Ready { ipv6: gateway.shared.ipv6 });
+    outbox.send(Report::Ready { ipv6: gateway.ipv6 });
     while let Some(command) = next(&mut lines).await? {
         match command {
             Command::Configure(_) => {
@@ -134,18 +134,20 @@ struct Gateway {
     /// something waits there cannot be told from a listener whose readiness the runtime has not looked at yet.
     queues: Vec<(StdListener, Service)>,
     datagrams: Vec<Arc<UdpSocket>>,
+    ipv6: bool,
     _listeners: JoinSet<()>,
 }
 
 impl Gateway {
     async fn open(configuration: Configuration, given: Option<Sockets>) -> Result<Self, GatewayError> {
-        let Configuration { ca_certificate, ca_key, ports, stub, http2 } = configuration;
+        let Configuration { ca_certificate, ca_key, ports, stub, http2, ipv6_names } = configuration;
         let certificates = Certificates::new(&ca_certificate, &ca_key, http2)?;
         let sockets = match given {
             Some(sockets) => sockets,
             None => network::bring_up(&ports).await?,
         };
-        let shared = Arc::new(Shared { stub: Stub::new(stub), certificates, ipv6: sockets.ipv6 });
+        let ipv6 = sockets.ipv6;
+        let shared = Arc::new(Shared { stub: Stub::new(stub), certificates, ipv6_names: ipv6 && ipv6_names });
         let current = Current::default();
         let mut queues = Vec::new();
         let mut datagrams = Vec::new();
@@ -164,7 +166,7 @@ impl Gateway {
             datagrams.push(Arc::clone(&socket));
             listeners.spawn(resolve(socket, Arc::clone(&shared), Arc::clone(&current)));
         }
-        Ok(Self { shared, current, queues, datagrams, _listeners: listeners })
+        Ok(Self { shared, current, queues, datagrams, ipv6, _listeners: listeners })
     }
 
     fn cell(&self) -> Option<Arc<Ledger>> {

@@ -23,8 +23,7 @@ use super::{Answer, Scenario, Stub, Turn};
 /// When the file cannot be read or the scenario is refused.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Scenario, Box<ScenarioError>> {
     let name = path.display().to_string();
-    let text = fs_err::read_to_string(path).map_err(|error| {
-        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+    let text = std::fs::read_to_string(path).map_err(|why| {
         let mut refusals = Refusals::default();
         refusals.push(
             Refusal::nowhere(format!("the scenario {name} cannot be read: {why}"))
@@ -87,12 +86,25 @@ fn shape(error: &toml::de::Error) -> Refusal {
             key => format!("add `{key}`"),
         });
     }
-    if let Some((found, expected)) =
-        message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
-    {
+    let wrong = message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "));
+    if let Some((found, expected)) = wrong {
+        let (found, expected) = (plain(found), plain(expected));
         return Refusal::at(span, format!("expected {expected}, found {found}"), format!("not {expected}"));
     }
     Refusal::at(span, message, "here")
+}
+
+/// TOML's words for serde's types.
+fn plain(what: &str) -> &str {
+    match what {
+        "a sequence" | "sequence" => "an array",
+        "map" | "a map" => "a table",
+        "i64" => "a whole number",
+        "f64" => "a number",
+        "a boolean" => "true or false",
+        what if what.starts_with("struct ") => "a table",
+        what => what,
+    }
 }
 
 fn check(document: &Document, folder: &Path, refusals: &mut Refusals) -> Option<Scenario> {

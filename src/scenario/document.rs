@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::factor::WELL_KNOWN;
 use super::placed::{Entries, Json, LevelDocument, OneOrMany, Placed, Text};
 
 /// A scenario: an agent, what is varied around it, and how much may be spent.
@@ -42,6 +43,7 @@ pub(super) struct Document {
 /// What is run. Without `npm`, `pypi` and `image` it is a local program: the command's first word.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Target")]
 pub(super) struct TargetDocument {
     /// Package of the npm registry.
     pub(super) npm: Option<Placed<String>>,
@@ -52,6 +54,7 @@ pub(super) struct TargetDocument {
     /// Version of the package. Default: `latest`.
     pub(super) version: Option<Placed<Text>>,
     /// Argument vector, with the placeholders {prompt}, {home}, {workspace}, {target} and {FACTOR}.
+    #[schemars(required)]
     pub(super) command: Option<Placed<Vec<Placed<Text>>>>,
     /// Text for {prompt}. Default: `Reply with OK.`
     pub(super) prompt: Option<Placed<String>>,
@@ -139,6 +142,7 @@ impl JsonSchema for FilesDocument {
 /// The stub model endpoint.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Stub")]
 pub(super) struct StubDocument {
     /// The model's turns, one for each request that carries the conversation further; the last one repeats.
     /// Default: one turn, `OK`.
@@ -152,6 +156,7 @@ pub(super) struct StubDocument {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("oneOf" = [{"required": ["text"]}, {"required": ["tool"]}]))]
+#[schemars(rename = "Turn")]
 pub(super) struct TurnDocument {
     /// What the model says.
     pub(super) text: Option<String>,
@@ -164,6 +169,7 @@ pub(super) struct TurnDocument {
 /// A canned answer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Answer")]
 pub(super) struct AnswerDocument {
     /// Method; any if left out.
     pub(super) method: Option<String>,
@@ -180,13 +186,17 @@ pub(super) struct AnswerDocument {
 /// A factor: one thing of the environment that is varied.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Factor")]
 pub(super) struct FactorDocument {
     /// The values that it takes, at least two, or the name of a level set: `timezones:all`, `timezones:cover`,
     /// `locales:common`, `hosts:FILE`. The first is the baseline unless `baseline` says otherwise.
+    #[schemars(schema_with = "levels")]
     pub(super) levels: Option<Placed<OneOrMany<LevelDocument>>>,
     /// The level that everything is compared with.
     pub(super) baseline: Option<Placed<LevelDocument>>,
     /// What it is: `env`, `file`, `argument`, or a well-known factor under another name.
+    #[serde(default)]
+    #[schemars(schema_with = "kinds")]
     pub(super) kind: Option<Placed<String>>,
     /// The environment variable, for `env` and `base_url`.
     pub(super) variable: Option<Placed<String>>,
@@ -197,6 +207,7 @@ pub(super) struct FactorDocument {
 /// How the matrix is designed and how much may be spent.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Design")]
 pub(super) struct DesignDocument {
     /// Every combination of levels of this many factors is run, 1 to 4. Default: 2.
     pub(super) strength: Option<Placed<i64>>,
@@ -213,6 +224,7 @@ pub(super) struct DesignDocument {
 /// A combination that no cell may have.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Constraint")]
 pub(super) struct ConstraintDocument {
     /// Factor = level or levels. A cell is left out when every factor named here has one of its levels.
     pub(super) forbid: Placed<Entries<OneOrMany<LevelDocument>>>,
@@ -221,6 +233,7 @@ pub(super) struct ConstraintDocument {
 /// What the vendor says openly.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Disclosed")]
 pub(super) struct DisclosedDocument {
     /// Names of the factors.
     pub(super) factors: Placed<Vec<Placed<String>>>,
@@ -230,8 +243,50 @@ pub(super) struct DisclosedDocument {
     pub(super) says: Placed<String>,
 }
 
+/// The levels of a factor.
+fn levels(generator: &mut SchemaGenerator) -> Schema {
+    let level = generator.subschema_for::<LevelDocument>();
+    json_schema!({
+        "anyOf": [
+            {"type": "string", "pattern": "^(timezones:(all|cover)|locales:common|hosts:.+)$"},
+            {"type": "array", "items": level, "minItems": 2, "uniqueItems": true}
+        ]
+    })
+}
+
+/// The kinds of factor, by name.
+fn kinds(_: &mut SchemaGenerator) -> Schema {
+    let known = WELL_KNOWN.iter().filter(|name| !matches!(**name, "appearance" | "clock"));
+    let names: Vec<&str> = known.copied().chain(["env", "file", "argument"]).collect();
+    json_schema!({"type": "string", "enum": names})
+}
+
 /// The JSON Schema of a scenario document.
 #[must_use]
 pub fn json_schema() -> serde_json::Value {
-    schemars::schema_for!(Document).to_value()
+    let mut schema = schemars::schema_for!(Document).to_value();
+    without_null(&mut schema);
+    schema
+}
+
+/// TOML has no null: a key is there or is not.
+fn without_null(schema: &mut serde_json::Value) {
+    use serde_json::Value;
+    match schema {
+        Value::Object(map) => {
+            if let Some(Value::Array(types)) = map.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = &types[..] {
+                    let only = only.clone();
+                    map.insert(String::from("type"), only);
+                }
+            }
+            if let Some(Value::Array(choices)) = map.get_mut("anyOf") {
+                choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+            }
+            map.values_mut().for_each(without_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_null),
+        _ => {}
+    }
 }

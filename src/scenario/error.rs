@@ -182,10 +182,12 @@ impl Sources {
     }
 }
 
-/// The candidates nearest to what was written, best first, at most three, none that is far off.
+/// The candidates nearest to what was written, all equally near, at most three, none that is far off.
 pub(super) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let written = written.to_lowercase();
-    let limit = (written.chars().count() / 3).max(2);
+    let length = written.chars().count();
+    // One slip in a short word, none in a single letter: anything is near to that.
+    let limit = (length / 3).max(1).min(length.saturating_sub(1));
     let mut scored: Vec<(usize, &str)> = candidates
         .into_iter()
         .filter_map(|candidate| {
@@ -198,8 +200,9 @@ pub(super) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'
             (distance <= limit).then_some((distance, candidate))
         })
         .collect();
-    scored.sort();
-    scored.into_iter().take(3).map(|(_, candidate)| candidate).collect()
+    scored.sort_unstable();
+    let best = scored.first().map_or(0, |(distance, _)| *distance);
+    scored.into_iter().take_while(|(distance, _)| *distance == best).take(3).map(|(_, candidate)| candidate).collect()
 }
 
 /// `did you mean A, B or C?`, if there is anything near.

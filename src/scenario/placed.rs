@@ -191,10 +191,7 @@ impl<'de> Deserialize<'de> for LevelDocument {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LevelDocument, A::Error> {
                 let mut unset = false;
-                while let Some(key) = map.next_key::<String>()? {
-                    if key != "unset" {
-                        return Err(A::Error::unknown_field(&key, &["unset"]));
-                    }
+                while let Some(UnsetKey) = map.next_key()? {
                     unset = map.next_value()?;
                 }
                 if unset {
@@ -205,6 +202,16 @@ impl<'de> Deserialize<'de> for LevelDocument {
             }
         }
         deserializer.deserialize_any(LevelVisitor)
+    }
+}
+
+/// The only key of a level that is a table. A type of its own, so that another key is refused at the key's place.
+struct UnsetKey;
+
+impl<'de> Deserialize<'de> for UnsetKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        if key == "unset" { Ok(Self) } else { Err(D::Error::unknown_field(&key, &["unset"])) }
     }
 }
 

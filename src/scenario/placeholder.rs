@@ -8,13 +8,12 @@ pub fn replace<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>) -> Strin
     let mut rest = text;
     while let Some((before, name, after)) = next(rest) {
         out.push_str(before);
-        match value(name) {
-            Some(value) => out.push_str(value),
-            None => {
-                out.push('{');
-                out.push_str(name);
-                out.push('}');
-            }
+        if let Some(value) = value(name) {
+            out.push_str(value);
+        } else {
+            out.push('{');
+            out.push_str(name);
+            out.push('}');
         }
         rest = after;
     }

@@ -6,7 +6,9 @@
 
 mod anthropic;
 pub mod encoding;
+mod gemini;
 mod openai_chat;
+mod openai_responses;
 
 use serde_json::Value;
 
@@ -17,6 +19,10 @@ pub enum Dialect {
     AnthropicMessages,
     /// `OpenAI` Chat Completions.
     OpenAiChat,
+    /// `OpenAI` Responses.
+    OpenAiResponses,
+    /// Gemini `generateContent`.
+    Gemini,
 }
 
 /// What is asked of a model endpoint.
@@ -24,6 +30,8 @@ pub enum Dialect {
 pub enum Operation {
     /// An answer.
     Generate,
+    /// An answer, as a stream; said by the path in Gemini alone, by the body elsewhere.
+    GenerateStream,
     /// The number of tokens of a prompt.
     CountTokens,
     /// The models that there are.
@@ -42,6 +50,10 @@ pub fn recognise(method: &str, target: &str, anthropic: bool) -> Option<(Dialect
             Some((Dialect::AnthropicMessages, Operation::CountTokens))
         }
         "POST" if path.ends_with("/chat/completions") => Some((Dialect::OpenAiChat, Operation::Generate)),
+        "POST" if path.ends_with("/responses") => Some((Dialect::OpenAiResponses, Operation::Generate)),
+        "POST" if path.ends_with(":generateContent") => Some((Dialect::Gemini, Operation::Generate)),
+        "POST" if path.ends_with(":streamGenerateContent") => Some((Dialect::Gemini, Operation::GenerateStream)),
+        "POST" if path.ends_with(":countTokens") => Some((Dialect::Gemini, Operation::CountTokens)),
         "GET" if path.ends_with("/models") && anthropic => Some((Dialect::AnthropicMessages, Operation::ListModels)),
         "GET" if path.ends_with("/models") => Some((Dialect::OpenAiChat, Operation::ListModels)),
         _ => None,
@@ -116,6 +128,8 @@ pub fn read(dialect: Dialect, body: &Value) -> Prompt {
     match dialect {
         Dialect::AnthropicMessages => anthropic::read(body),
         Dialect::OpenAiChat => openai_chat::read(body),
+        Dialect::OpenAiResponses => openai_responses::read(body),
+        Dialect::Gemini => gemini::read(body),
     }
 }
 
@@ -146,6 +160,11 @@ mod tests {
         assert_eq!(recognise("POST", "/v1/messages?beta=true", false), generate(Dialect::AnthropicMessages));
         assert_eq!(recognise("POST", "/proxy/team/v1/messages", false), generate(Dialect::AnthropicMessages));
         assert_eq!(recognise("POST", "/openai/v1/chat/completions", false), generate(Dialect::OpenAiChat));
+        assert_eq!(recognise("POST", "/v1/responses", false), generate(Dialect::OpenAiResponses));
+        assert_eq!(
+            recognise("POST", "/v1beta/models/m:streamGenerateContent?alt=sse", false),
+            Some((Dialect::Gemini, Operation::GenerateStream))
+        );
         assert_eq!(
             recognise("POST", "/v1/messages/count_tokens?beta=true", true),
             Some((Dialect::AnthropicMessages, Operation::CountTokens))
@@ -165,7 +184,8 @@ mod tests {
             serde_json::json!([1]),
             serde_json::json!({"messages": {"role": 3}, "tools": "x", "stream": "yes"}),
         ] {
-            for dialect in [Dialect::AnthropicMessages, Dialect::OpenAiChat] {
+            for dialect in [Dialect::AnthropicMessages, Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Gemini]
+            {
                 assert_eq!(read(dialect, &body), Prompt::default());
             }
         }

@@ -47,6 +47,7 @@ impl Gateway {
             ports: options.ports.clone(),
             stub: options.stub.clone(),
             http2: false,
+            ipv6_names: false,
         };
         let client = GatewayClient::start(reader, writer, configuration)
             .await

@@ -34,7 +34,8 @@ fn build(schema: &Value, root: &Value, text: &str, depth: usize) -> Value {
         Some(Value::Array(kinds)) => kinds.first().and_then(Value::as_str),
         kind => kind.and_then(Value::as_str),
     };
-    match kind {
+    // One dialect writes its types in capitals.
+    match kind.map(str::to_ascii_lowercase).as_deref() {
         Some("string") => Value::String(string(schema, text)),
         Some("integer" | "number") => Value::Number(number(schema)),
         Some("boolean") => Value::Bool(false),

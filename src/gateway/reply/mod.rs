@@ -5,8 +5,10 @@
 //! answer, or a plausible nothing.
 
 mod anthropic;
+mod gemini;
 pub(super) mod instance;
 mod openai_chat;
+mod openai_responses;
 
 use serde_json::Value;
 
@@ -106,20 +108,24 @@ impl Stub {
     }
 
     fn model(&self, dialect: Dialect, operation: Operation, request: &Request<'_>) -> Reply {
-        match (dialect, operation) {
-            (Dialect::AnthropicMessages, Operation::CountTokens) => anthropic::count_tokens(),
-            (Dialect::AnthropicMessages, Operation::ListModels) => anthropic::models(),
-            (Dialect::OpenAiChat, Operation::ListModels | Operation::CountTokens) => openai_chat::models(),
-            (dialect, Operation::Generate) => {
-                let body = encoding::decode(request.header("content-encoding"), request.body).unwrap_or_default();
-                let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-                let prompt = wire::read(dialect, &body);
-                let chosen = script::choose(&self.stub.script, &prompt);
-                match dialect {
-                    Dialect::AnthropicMessages => anthropic::reply(&prompt, &chosen),
-                    Dialect::OpenAiChat => openai_chat::reply(&prompt, &chosen),
-                }
-            }
+        let stream_by_path = match operation {
+            Operation::Generate => false,
+            Operation::GenerateStream => true,
+            Operation::CountTokens if dialect == Dialect::Gemini => return gemini::count_tokens(),
+            Operation::CountTokens => return anthropic::count_tokens(),
+            Operation::ListModels if dialect == Dialect::AnthropicMessages => return anthropic::models(),
+            Operation::ListModels => return openai_chat::models(),
+        };
+        let body = encoding::decode(request.header("content-encoding"), request.body).unwrap_or_default();
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let mut prompt = wire::read(dialect, &body);
+        prompt.stream |= stream_by_path;
+        let chosen = script::choose(&self.stub.script, &prompt);
+        match dialect {
+            Dialect::AnthropicMessages => anthropic::reply(&prompt, &chosen),
+            Dialect::OpenAiChat => openai_chat::reply(&prompt, &chosen),
+            Dialect::OpenAiResponses => openai_responses::reply(&prompt, &chosen),
+            Dialect::Gemini => gemini::reply(&prompt, &chosen, request.target.contains("alt=sse")),
         }
     }
 

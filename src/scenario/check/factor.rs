@@ -224,9 +224,8 @@ fn unknown_kind(unknown: &str, name: &Placed<String>, written: &Placed<FactorDoc
         let help = did_you_mean(unknown, kinds()).unwrap_or_else(|| format!("write {}", alternatives(kinds())));
         return Refusal::at(kind.span.clone(), format!("unknown kind of factor `{unknown}`"), "unknown").help(help);
     }
-    let near = did_you_mean(unknown, WELL_KNOWN)
-        .map(|near| format!("{near} If not, say"))
-        .unwrap_or_else(|| String::from("say"));
+    let near =
+        did_you_mean(unknown, WELL_KNOWN).map_or_else(|| String::from("say"), |near| format!("{near} If not, say"));
     Refusal::at(name.span.clone(), format!("`{unknown}` is not a well-known factor, and has no `kind`"), "unknown without a `kind`").help(
         format!("{near} what it is: kind = \"env\" with variable = \"…\", kind = \"file\" with path = \"…\", or kind = \"argument\""),
     )

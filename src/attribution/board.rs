@@ -1,0 +1,222 @@
+//! The **board**: where explanations pin up the cells that they need. Each explanation is an `async` block, polled by
+//! hand in a fixed order; what the pending ones want together is the next round. No runtime, no clock, no threads: the
+//! same evidence gives the same rounds.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use indexmap::IndexMap;
+
+use super::evidence::{Evidence, Value};
+use crate::cell::Assignment;
+use crate::design::Space;
+
+/// A shared board; clones are the same board.
+#[derive(Clone, Debug)]
+pub struct Board(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    evidence: Evidence,
+    space: Arc<Space>,
+    /// Assignment → runs of it that somebody waits for.
+    wanted: IndexMap<Assignment, usize>,
+    /// Runs that may still be asked for.
+    allowance: usize,
+    /// Wants are no longer taken: the allowance is used up.
+    closed: bool,
+    /// Deferred explanations may go on.
+    deferred_go: bool,
+}
+
+impl Board {
+    /// An empty board over a space.
+    #[must_use]
+    pub fn new(space: Arc<Space>) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            evidence: Evidence::default(),
+            space,
+            wanted: IndexMap::new(),
+            allowance: 0,
+            closed: false,
+            deferred_go: false,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the evidence.
+    pub fn with<T>(&self, look: impl FnOnce(&Evidence) -> T) -> T {
+        look(&self.lock().evidence)
+    }
+
+    /// Changes the evidence.
+    pub fn update<T>(&self, change: impl FnOnce(&mut Evidence) -> T) -> T {
+        change(&mut self.lock().evidence)
+    }
+
+    /// The space.
+    #[must_use]
+    pub fn space(&self) -> Arc<Space> {
+        Arc::clone(&self.lock().space)
+    }
+
+    /// Sets how many runs may be asked for from now on.
+    pub fn allow(&self, runs: usize) {
+        let mut state = self.lock();
+        state.allowance = runs;
+        state.closed = runs == 0;
+    }
+
+    /// Whether explanations were cut short because the allowance was used up.
+    #[must_use]
+    pub fn exhausted(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Waits until every cell has been run at least `copies` times; gives the value of `feature` in each run of each
+    /// cell. A list is shorter, perhaps empty, where the cell is forbidden, was lost, or could not be afforded.
+    pub fn observe(&self, cells: Vec<Assignment>, copies: usize, feature: usize) -> Observe {
+        Observe { board: self.clone(), cells, copies, feature }
+    }
+
+    /// Waits until no explanation that is not deferred can go on.
+    pub fn deferred(&self) -> Deferred {
+        Deferred { board: self.clone() }
+    }
+}
+
+/// See [`Board::observe`].
+#[derive(Debug)]
+pub struct Observe {
+    board: Board,
+    cells: Vec<Assignment>,
+    copies: usize,
+    feature: usize,
+}
+
+impl Future for Observe {
+    type Output = Vec<Vec<Value>>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut guard = self.board.lock();
+        let state = &mut *guard;
+        let mut waiting = false;
+        for cell in &self.cells {
+            let done = state.evidence.of(cell).len() + state.evidence.lost(cell);
+            if done < self.copies && !state.closed && state.space.allows(cell) {
+                let want = state.wanted.entry(cell.clone()).or_default();
+                *want = (*want).max(self.copies);
+                waiting = true;
+            }
+        }
+        if waiting {
+            return Poll::Pending;
+        }
+        let evidence = &state.evidence;
+        let values = |cell| evidence.of(cell).iter().map(|run| evidence.value(*run, self.feature)).collect();
+        Poll::Ready(self.cells.iter().map(values).collect())
+    }
+}
+
+/// See [`Board::deferred`].
+#[derive(Debug)]
+pub struct Deferred {
+    board: Board,
+}
+
+impl Future for Deferred {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if self.board.lock().deferred_go { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// One explanation in progress.
+pub type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What the explanations came to when each had gone as far as it could.
+#[derive(Debug)]
+pub enum Progress {
+    /// Run these; each is one run of its assignment.
+    Needs(Vec<Assignment>),
+    /// All are done.
+    Done,
+}
+
+/// A fixed list of explanations and their results.
+pub struct Tasks<T> {
+    tasks: Vec<(Option<Task<T>>, Option<T>)>,
+}
+
+impl<T> Tasks<T> {
+    /// Takes the explanations; they are polled in this order.
+    #[must_use]
+    pub fn new(tasks: Vec<Task<T>>) -> Self {
+        Self { tasks: tasks.into_iter().map(|task| (Some(task), None)).collect() }
+    }
+
+    /// Lets every explanation go as far as the evidence allows.
+    pub fn advance(&mut self, board: &Board) -> Progress {
+        loop {
+            {
+                let mut state = board.lock();
+                state.wanted.clear();
+            }
+            let mut pending = false;
+            for (task, result) in &mut self.tasks {
+                let Some(running) = task else { continue };
+                match running.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(value) => (*task, *result) = (None, Some(value)),
+                    Poll::Pending => pending = true,
+                }
+            }
+            let mut state = board.lock();
+            if !pending {
+                state.deferred_go = false;
+                return Progress::Done;
+            }
+            if state.wanted.is_empty() {
+                // Only deferred explanations are left.
+                state.deferred_go = true;
+                continue;
+            }
+            let mut cells = Vec::new();
+            for (cell, copies) in &state.wanted {
+                let done = state.evidence.of(cell).len() + state.evidence.lost(cell);
+                cells.extend(std::iter::repeat_n(cell.clone(), copies.saturating_sub(done)));
+            }
+            cells.truncate(state.allowance);
+            state.allowance -= cells.len();
+            if cells.is_empty() {
+                state.closed = true;
+                continue;
+            }
+            return Progress::Needs(cells);
+        }
+    }
+
+    /// The results, in the order of the explanations.
+    ///
+    /// # Panics
+    /// Never after [`Progress::Done`]: every explanation has a result then.
+    pub fn results(self) -> Vec<T> {
+        self.tasks.into_iter().filter_map(|(_, result)| result).collect()
+    }
+}
+
+impl<T> std::fmt::Debug for Tasks<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Tasks({} of {} done)",
+            self.tasks.iter().filter(|(task, _)| task.is_none()).count(),
+            self.tasks.len()
+        )
+    }
+}

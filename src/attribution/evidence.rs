@@ -1,0 +1,77 @@
+//! **Evidence**: every executed run with its row of values, in the order of the plan.
+
+use std::collections::HashMap;
+
+use crate::cell::{Assignment, Cell};
+use crate::feature::{Row, ValueId};
+
+/// One executed run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What was run.
+    pub cell: Cell,
+    /// What was seen.
+    pub row: Row,
+}
+
+/// A feature's value in a run: absent is a value like any other.
+pub type Value = Option<ValueId>;
+
+/// All runs so far.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    runs: Vec<Run>,
+    by_levels: HashMap<Assignment, Vec<usize>>,
+    /// Cells that the engine could not run, by assignment.
+    lost: HashMap<Assignment, usize>,
+}
+
+impl Evidence {
+    /// Adds a run.
+    pub fn push(&mut self, run: Run) {
+        self.by_levels.entry(run.cell.levels.clone()).or_default().push(self.runs.len());
+        self.runs.push(run);
+    }
+
+    /// Notes a cell that the engine could not run.
+    pub fn lose(&mut self, levels: &Assignment) {
+        *self.lost.entry(levels.clone()).or_default() += 1;
+    }
+
+    /// All runs, in plan order.
+    #[must_use]
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// Indices of the runs of one assignment, in plan order.
+    #[must_use]
+    pub fn of(&self, levels: &Assignment) -> &[usize] {
+        self.by_levels.get(levels).map_or(&[], Vec::as_slice)
+    }
+
+    /// How often an assignment was lost to the engine.
+    #[must_use]
+    pub fn lost(&self, levels: &Assignment) -> usize {
+        self.lost.get(levels).copied().unwrap_or(0)
+    }
+
+    /// A feature's value in a run.
+    #[must_use]
+    pub fn value(&self, run: usize, feature: usize) -> Value {
+        self.runs[run].row.get(feature).copied().flatten()
+    }
+
+    /// A feature's values over all runs, renumbered by first appearance: equal patterns mean equal partitions of the
+    /// runs, whatever the values are.
+    #[must_use]
+    pub fn pattern(&self, feature: usize) -> Vec<u32> {
+        let mut numbers: HashMap<Value, u32> = HashMap::new();
+        (0..self.runs.len())
+            .map(|run| {
+                let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+                *numbers.entry(self.value(run, feature)).or_insert(next)
+            })
+            .collect()
+    }
+}

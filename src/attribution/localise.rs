@@ -1,0 +1,407 @@
+//! **Localising**: learns the rules of one signal by counterexample-guided delta debugging. Take a run that the rules so
+//! far mispredict, find the smallest set of factors that keeps the misprediction, sweep the levels of just those
+//! factors, add the rule, repeat until every run is explained.
+//!
+//! Minimal sets by `QuickXplain` (Junker 2004) after a few cheap guesses.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::future::Future;
+use std::pin::Pin;
+
+use super::board::Board;
+use super::evidence::{Evidence, Value};
+use super::rule::{Literal, Rule, RuleList};
+use super::screen::Signal;
+use crate::cell::Assignment;
+
+/// Rules that one signal may need.
+const MOST_RULES: usize = 14;
+/// Factors that one rule may have.
+const MOST_FACTORS: usize = 4;
+/// Runs that one signal may ask for.
+const MOST_RUNS: usize = 90;
+/// Cheap guesses before `QuickXplain`.
+const GUESSES: usize = 3;
+/// Failures to find a rule before a signal is given up.
+const MOST_FAILURES: usize = 3;
+
+/// How an explanation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every run that is not ignored is as the rules say.
+    Explained,
+    /// The same cell gives different values, and not only now and then: the noisy track must look at it.
+    Noisy,
+    /// Runs, rules or ideas ran out.
+    GivenUp,
+}
+
+/// What an explanation came to.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The signal.
+    pub signal: Signal,
+    /// What was learned; possibly nothing.
+    pub rules: RuleList,
+    /// How it ended.
+    pub ending: Ending,
+    /// Runs that were set aside as chance.
+    pub ignored: usize,
+}
+
+/// Explains one deterministic signal.
+pub async fn explain(board: Board, signal: Signal, known: RuleList) -> Explanation {
+    let mut search = Search {
+        feature: signal.lead(),
+        baseline: board.space().baseline(),
+        rules: known,
+        ignored: HashSet::new(),
+        asked: 0,
+        board,
+    };
+    let ending = search.run().await;
+    let ignored = search.ignored.len();
+    Explanation { rules: search.rules, ending, ignored, signal }
+}
+
+struct Search {
+    board: Board,
+    feature: usize,
+    baseline: Assignment,
+    rules: RuleList,
+    /// Runs set aside as chance.
+    ignored: HashSet<usize>,
+    asked: usize,
+}
+
+/// A run that the rules mispredict.
+struct Counterexample {
+    cell: Assignment,
+    value: Value,
+}
+
+type BoxedSet<'a> = Pin<Box<dyn Future<Output = Vec<usize>> + Send + 'a>>;
+
+impl Search {
+    async fn run(&mut self) -> Ending {
+        let mut failures = 0;
+        let mut upsets = 0;
+        loop {
+            let Some(bad) = self.board.with(|evidence| self.counterexample(evidence)) else { return Ending::Explained };
+            if self.asked >= MOST_RUNS || self.rules.rules.len() >= MOST_RULES || self.board.exhausted() {
+                return if self.tabulate() { Ending::Explained } else { Ending::GivenUp };
+            }
+            let before = self.board.with(|evidence| self.mispredicted(evidence).len());
+            let seen = self.observe(vec![bad.cell.clone()], 2).await.remove(0);
+            if seen.iter().any(|value| *value != bad.value) {
+                // Chance plays a part. Others' runs may tell more for nothing: wait for them first.
+                self.board.deferred().await;
+                let seen = self.observe(vec![bad.cell.clone()], 7).await.remove(0);
+                let hits = seen.iter().filter(|value| **value == bad.value).count();
+                self.ignore(&bad.cell);
+                upsets += 1;
+                if upsets >= 2 || 3 * hits >= seen.len() {
+                    return Ending::Noisy;
+                }
+                continue;
+            }
+            let set = self.minimal_set(&bad).await;
+            let learned = match set {
+                Some(set) if !set.is_empty() && set.len() <= MOST_FACTORS => self.learn(&bad, &set).await,
+                _ => false,
+            };
+            let after = self.board.with(|evidence| self.mispredicted(evidence).len());
+            if !learned || after >= before + MOST_RULES {
+                if !learned {
+                    self.ignore(&bad.cell);
+                }
+                failures += 1;
+                if failures >= MOST_FAILURES {
+                    return if self.tabulate() { Ending::Explained } else { Ending::GivenUp };
+                }
+            }
+        }
+    }
+
+    async fn observe(&mut self, cells: Vec<Assignment>, copies: usize) -> Vec<Vec<Value>> {
+        self.asked += self.board.with(|evidence| {
+            let distinct: BTreeSet<&Assignment> = cells.iter().collect();
+            distinct.iter().map(|cell| copies.saturating_sub(evidence.of(cell).len())).sum::<usize>()
+        });
+        self.board.observe(cells, copies, self.feature).await
+    }
+
+    fn mispredicted(&self, evidence: &Evidence) -> Vec<usize> {
+        (0..evidence.runs().len())
+            .filter(|run| {
+                !self.ignored.contains(run)
+                    && evidence.value(*run, self.feature) != self.rules.predict(&evidence.runs()[*run].cell.levels)
+            })
+            .collect()
+    }
+
+    /// A mispredicted run of the commonest bad value: the one that leaves the baseline in fewest factors.
+    fn counterexample(&self, evidence: &Evidence) -> Option<Counterexample> {
+        let bad = self.mispredicted(evidence);
+        let value = super::screen::commonest(bad.iter().map(|run| evidence.value(*run, self.feature)))?;
+        bad.into_iter()
+            .filter(|run| evidence.value(*run, self.feature) == value)
+            .min_by_key(|run| (self.leaving(&evidence.runs()[*run].cell.levels).len(), *run))
+            .map(|run| Counterexample { cell: evidence.runs()[run].cell.levels.clone(), value })
+    }
+
+    fn leaving(&self, cell: &Assignment) -> Vec<usize> {
+        (0..cell.0.len()).filter(|factor| cell.level(*factor) != self.baseline.level(*factor)).collect()
+    }
+
+    fn ignore(&mut self, cell: &Assignment) {
+        let odd: Vec<usize> = self.board.with(|evidence| {
+            let bad: HashSet<usize> = self.mispredicted(evidence).into_iter().collect();
+            evidence.of(cell).iter().copied().filter(|run| bad.contains(run)).collect()
+        });
+        self.ignored.extend(odd);
+    }
+
+    /// The baseline with the factors in `set` taken from `cell`.
+    fn transplant(&self, cell: &Assignment, set: &[usize]) -> Assignment {
+        let mut probe = self.baseline.clone();
+        for factor in set {
+            probe.0[*factor] = cell.level(*factor);
+        }
+        probe
+    }
+
+    /// Whether the factors in `set` alone keep the misprediction.
+    async fn keeps(&mut self, bad: &Counterexample, set: &[usize]) -> bool {
+        let probe = self.transplant(&bad.cell, set);
+        if self.rules.predict(&probe) == bad.value {
+            return false;
+        }
+        let seen = self.observe(vec![probe], 1).await.remove(0);
+        seen.first() == Some(&bad.value)
+    }
+
+    async fn minimal_set(&mut self, bad: &Counterexample) -> Option<Vec<usize>> {
+        let all = self.leaving(&bad.cell);
+        for guess in self.board.with(|evidence| self.guesses(evidence, bad)) {
+            if self.keeps(bad, &guess).await {
+                return Some(self.drop_idle(bad, guess).await);
+            }
+        }
+        let set = self.quickxplain(bad, Vec::new(), false, all).await;
+        (!set.is_empty()).then_some(set)
+    }
+
+    /// Factor sets whose levels in the counterexample always came with its value: those of this signal's rules first,
+    /// then single factors and pairs by the number of runs that speak for them.
+    fn guesses(&self, evidence: &Evidence, bad: &Counterexample) -> Vec<Vec<usize>> {
+        let all = self.leaving(&bad.cell);
+        let mut candidates: BTreeSet<Vec<usize>> = all.iter().map(|factor| vec![*factor]).collect();
+        for (at, one) in all.iter().enumerate() {
+            candidates.extend(all[at + 1..].iter().map(|other| vec![*one, *other]));
+        }
+        let ruled: BTreeSet<Vec<usize>> = self
+            .rules
+            .rules
+            .iter()
+            .map(|rule| rule.when.iter().map(|literal| literal.factor).collect::<Vec<_>>())
+            .filter(|set| set.iter().all(|factor| all.contains(factor)))
+            .collect();
+        candidates.extend(ruled.iter().cloned());
+        let mut scored: Vec<(bool, usize, usize, Vec<usize>)> = candidates
+            .into_iter()
+            .filter_map(|set| {
+                let mut support = 0;
+                for (index, run) in evidence.runs().iter().enumerate() {
+                    if self.ignored.contains(&index)
+                        || set.iter().any(|factor| run.cell.levels.level(*factor) != bad.cell.level(*factor))
+                    {
+                        continue;
+                    }
+                    if evidence.value(index, self.feature) != bad.value {
+                        return None;
+                    }
+                    support += 1;
+                }
+                Some((!ruled.contains(&set), set.len(), usize::MAX - support, set))
+            })
+            .collect();
+        // A single factor that explains beats a pair that holds it; among pairs the best supported comes first.
+        scored.sort();
+        scored.truncate(GUESSES);
+        scored.into_iter().map(|(_, _, _, set)| set).collect()
+    }
+
+    /// Makes a set that keeps the misprediction minimal by leaving out one factor after the other.
+    async fn drop_idle(&mut self, bad: &Counterexample, mut set: Vec<usize>) -> Vec<usize> {
+        let mut at = 0;
+        while set.len() > 1 && at < set.len() {
+            let mut fewer = set.clone();
+            fewer.remove(at);
+            if self.keeps(bad, &fewer).await {
+                set = fewer;
+            } else {
+                at += 1;
+            }
+        }
+        set
+    }
+
+    fn quickxplain<'a>(
+        &'a mut self,
+        bad: &'a Counterexample,
+        background: Vec<usize>,
+        grown: bool,
+        candidates: Vec<usize>,
+    ) -> BoxedSet<'a> {
+        Box::pin(async move {
+            if grown && self.keeps(bad, &background).await {
+                return Vec::new();
+            }
+            if candidates.len() <= 1 {
+                return candidates;
+            }
+            let (left, right) = candidates.split_at(candidates.len() / 2);
+            let with_left: Vec<usize> = background.iter().chain(left).copied().collect();
+            let needed_right = self.quickxplain(bad, with_left, true, right.to_vec()).await;
+            let with_right: Vec<usize> = background.iter().chain(&needed_right).copied().collect();
+            let mut needed = self.quickxplain(bad, with_right, !needed_right.is_empty(), left.to_vec()).await;
+            needed.extend(needed_right);
+            needed.sort_unstable();
+            needed
+        })
+    }
+
+    /// Runs the minimal cell afresh, sweeps the levels of its factors, and adds the rule. `false` if the fresh run says
+    /// otherwise.
+    async fn learn(&mut self, bad: &Counterexample, set: &[usize]) -> bool {
+        let space = self.board.space();
+        let minimal = self.transplant(&bad.cell, set);
+        let mut sweep: Vec<(usize, u16)> = Vec::new();
+        for factor in set {
+            sweep.extend(
+                (0..space.levels[*factor]).filter(|level| *level != minimal.level(*factor)).map(|l| (*factor, l)),
+            );
+        }
+        // The fresh run and the sweep are asked for together: a round is as wide as it can be.
+        let probes: Vec<Assignment> = sweep.iter().map(|(factor, level)| minimal.with(*factor, *level)).collect();
+        let fresh = self.board.observe(vec![minimal.clone()], 2, self.feature);
+        self.asked += sweep.len();
+        let (fresh, swept) =
+            Both { first: Join::new(fresh), second: Join::new(self.board.observe(probes, 1, self.feature)) }.await;
+        if fresh[0].iter().any(|value| *value != bad.value) || fresh[0].is_empty() {
+            return false;
+        }
+        let mut when: BTreeMap<usize, BTreeSet<u16>> =
+            set.iter().map(|factor| (*factor, BTreeSet::from([minimal.level(*factor)]))).collect();
+        let mut others: BTreeMap<Value, BTreeSet<u16>> = BTreeMap::new();
+        for ((factor, level), seen) in sweep.iter().zip(&swept) {
+            let Some(value) = seen.first().copied() else { continue };
+            if value == bad.value {
+                when.entry(*factor).or_default().insert(*level);
+            } else if set.len() == 1 && value != self.rules.predict(&minimal.with(*factor, *level)) {
+                others.entry(value).or_default().insert(*level);
+            }
+        }
+        self.rules.rules.push(Rule {
+            when: when.into_iter().map(|(factor, levels)| Literal { factor, levels }).collect(),
+            value: bad.value,
+        });
+        for (value, levels) in others {
+            self.rules.rules.push(Rule { when: vec![Literal { factor: set[0], levels }], value });
+        }
+        true
+    }
+
+    /// Last resort: the data as a table over all factors that the rules name, if they are a function of those.
+    fn tabulate(&mut self) -> bool {
+        let factors = self.rules.factors();
+        if factors.is_empty() || factors.len() > MOST_FACTORS {
+            return false;
+        }
+        let table = self.board.with(|evidence| {
+            let mut table: BTreeMap<Vec<u16>, Value> = BTreeMap::new();
+            for (index, run) in evidence.runs().iter().enumerate() {
+                if self.ignored.contains(&index) {
+                    continue;
+                }
+                let key = factors.iter().map(|factor| run.cell.levels.level(*factor)).collect();
+                let value = evidence.value(index, self.feature);
+                if *table.entry(key).or_insert(value) != value {
+                    return None;
+                }
+            }
+            Some(table)
+        });
+        let Some(table) = table else { return false };
+        for (key, value) in table {
+            let cell = self.transplant(&spread(&self.baseline, &factors, &key), &factors);
+            if self.rules.predict(&cell) != value {
+                let when = factors.iter().zip(&key).map(|(f, l)| Literal { factor: *f, levels: BTreeSet::from([*l]) });
+                self.rules.rules.push(Rule { when: when.collect(), value });
+            }
+        }
+        self.board.with(|evidence| self.mispredicted(evidence).is_empty())
+    }
+}
+
+fn spread(baseline: &Assignment, factors: &[usize], key: &[u16]) -> Assignment {
+    let mut cell = baseline.clone();
+    for (factor, level) in factors.iter().zip(key) {
+        cell.0[*factor] = *level;
+    }
+    cell
+}
+
+/// A future that keeps its result until it is taken.
+struct Join<F: Future> {
+    future: F,
+    result: Option<F::Output>,
+}
+
+impl<F: Future + Unpin> Join<F>
+where
+    F::Output: Unpin,
+{
+    fn new(future: F) -> Self {
+        Self { future, result: None }
+    }
+
+    fn poll(&mut self, context: &mut std::task::Context<'_>) -> bool {
+        if self.result.is_none()
+            && let std::task::Poll::Ready(value) = Pin::new(&mut self.future).poll(context)
+        {
+            self.result = Some(value);
+        }
+        self.result.is_some()
+    }
+}
+
+/// Polls both on every turn, so that both have their wants on the board. (`join!` of a runtime would wait for wakers,
+/// which the board does not use.)
+struct Both<A: Future, B: Future> {
+    first: Join<A>,
+    second: Join<B>,
+}
+
+impl<A, B> Future for Both<A, B>
+where
+    A: Future + Unpin,
+    B: Future + Unpin,
+    A::Output: Unpin,
+    B::Output: Unpin,
+{
+    type Output = (A::Output, B::Output);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+        let this = &mut *self;
+        let (first, second) = (this.first.poll(context), this.second.poll(context));
+        if !(first && second) {
+            return std::task::Poll::Pending;
+        }
+        match (this.first.result.take(), this.second.result.take()) {
+            (Some(first), Some(second)) => std::task::Poll::Ready((first, second)),
+            _ => std::task::Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The **noisy track**: a signal in which the same cell gives different values. A permutation scan of the cover phase
+//! names a value and a factor; fresh runs inside that trigger, half of each other factor at its baseline, show whether
+//! a further factor matters; then each level is run until it is clear on which side it stands. Confirmation protects:
+//! what is found here is only a hypothesis.
+
+use super::board::Board;
+use super::evidence::{Evidence, Value};
+use super::localise::{Ending, Explanation};
+use super::permutation;
+use super::rule::{Literal, Rule, RuleList};
+use super::screen::Signal;
+use crate::cell::Assignment;
+use crate::design::Space;
+use crate::design::randomise::{self, Generator};
+
+/// Factors of one rule.
+const DEEPEST: usize = 3;
+/// Fresh runs inside a trigger before a further factor is looked for.
+const CONTEXTS: usize = 24;
+/// A level stands clear on one side at this log-likelihood ratio.
+const CLEAR: f64 = 2.5;
+/// Runs of one level at most, while it does not stand clear.
+const MOST_OF_A_LEVEL: usize = 8;
+
+/// Explains one noisy signal from its first `cover` runs and further ones.
+pub async fn explain(board: Board, signal: Signal, cover: usize, mut generator: Generator) -> Explanation {
+    let space = board.space();
+    let runs: Vec<usize> = (0..cover).collect();
+    let first = board.with(|evidence| permutation::first(evidence, &space, &signal, &runs, &mut generator));
+    let mut rules = RuleList { base: signal.base, rules: Vec::new() };
+    if let Some((value, literal)) = first {
+        let mut when = vec![literal];
+        while when.len() < DEEPEST {
+            let contexts = (0..CONTEXTS).map(|_| context(&space, &when, &mut generator)).collect();
+            board.observe(contexts, 1, signal.lead()).await;
+            let next = board.with(|evidence| {
+                let inside = inside(evidence, &when, None);
+                permutation::further(evidence, &space, signal.lead(), value, &inside, &when, &mut generator)
+            });
+            let Some(next) = next else { break };
+            when.push(next);
+        }
+        for at in 0..when.len() {
+            refine(&board, &space, &signal, value, &mut when, at).await;
+        }
+        when.retain(|literal| literal.levels.len() < usize::from(space.levels[literal.factor]));
+        when.sort();
+        if !when.is_empty() && when.iter().all(|literal| !literal.levels.is_empty()) {
+            rules.rules.push(Rule { when, value });
+        }
+    }
+    Explanation { signal, rules, ending: Ending::Noisy, ignored: 0 }
+}
+
+/// A random cell inside a trigger: other factors at their baseline or at any level, with the same chance.
+fn context(space: &Space, when: &[Literal], generator: &mut Generator) -> Assignment {
+    let mut cell = space.baseline();
+    for _ in 0..16 {
+        for factor in 0..space.factors() {
+            cell.0[factor] = if let Some(literal) = when.iter().find(|literal| literal.factor == factor) {
+                let nth = randomise::below(literal.levels.len(), generator);
+                literal.levels.iter().nth(nth).copied().unwrap_or(0)
+            } else if randomise::coin(generator) {
+                u16::try_from(randomise::below(usize::from(space.levels[factor]), generator)).unwrap_or(0)
+            } else {
+                0
+            };
+        }
+        if space.allows(&cell) {
+            break;
+        }
+    }
+    cell
+}
+
+/// Runs in which every literal holds, but for the one at `but`.
+fn inside(evidence: &Evidence, when: &[Literal], but: Option<usize>) -> Vec<usize> {
+    (0..evidence.runs().len())
+        .filter(|run| {
+            let cell = &evidence.runs()[*run].cell.levels;
+            when.iter()
+                .enumerate()
+                .all(|(at, literal)| Some(at) == but || literal.levels.contains(&cell.level(literal.factor)))
+        })
+        .collect()
+}
+
+/// Runs each level of one literal's factor, the others' triggers holding, until it stands clear on one side.
+async fn refine(board: &Board, space: &Space, signal: &Signal, value: Value, when: &mut [Literal], at: usize) {
+    let factor = when[at].factor;
+    let mut probe = space.baseline();
+    for literal in when.iter() {
+        probe.0[literal.factor] = literal.levels.first().copied().unwrap_or(0);
+    }
+    for copies in [2, 4, 6, MOST_OF_A_LEVEL] {
+        let ratios = board.with(|evidence| ratios(evidence, space, signal.lead(), value, when, at));
+        let unclear: Vec<Assignment> = (0..space.levels[factor])
+            .zip(&ratios)
+            .filter(|(_, ratio)| ratio.abs() < CLEAR)
+            .map(|(level, _)| probe.with(factor, level))
+            .collect();
+        if unclear.is_empty() {
+            break;
+        }
+        board.observe(unclear, copies, signal.lead()).await;
+    }
+    let ratios = board.with(|evidence| ratios(evidence, space, signal.lead(), value, when, at));
+    when[at].levels = (0..space.levels[factor]).zip(ratios).filter(|(_, ratio)| *ratio > 0.0).map(|(l, _)| l).collect();
+}
+
+/// For each level, the log-likelihood ratio of its runs between the rate inside the trigger and the rate outside.
+fn ratios(evidence: &Evidence, space: &Space, feature: usize, value: Value, when: &[Literal], at: usize) -> Vec<f64> {
+    let factor = when[at].factor;
+    let mut tally = vec![(0.0, 0.0); usize::from(space.levels[factor])];
+    for run in inside(evidence, when, Some(at)) {
+        let cell = &mut tally[usize::from(evidence.runs()[run].cell.levels.level(factor))];
+        cell.0 += f64::from(u8::from(evidence.value(run, feature) == value));
+        cell.1 += 1.0;
+    }
+    let rate = |side: bool| {
+        let (hits, total) = (0..space.levels[factor])
+            .zip(&tally)
+            .filter(|(level, _)| when[at].levels.contains(level) == side)
+            .fold((0.5, 1.0), |sum, (_, cell)| (sum.0 + cell.0, sum.1 + cell.1));
+        hits / total
+    };
+    let (within, without): (f64, f64) = (rate(true), rate(false));
+    tally
+        .iter()
+        .map(|(hits, total)| hits * (within / without).ln() + (total - hits) * ((1.0 - within) / (1.0 - without)).ln())
+        .collect()
+}

@@ -1,0 +1,530 @@
+//! The **procedure**: Cover → Explain → Confirm over rows of values, as one pure state machine. It says which cells it
+//! needs, takes their rows in that order, and ends with claims. The campaign puts captures before it and findings behind
+//! it; a simulation can drive it with rows alone.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::board::{Board, Progress, Task, Tasks};
+use super::confirm::{Claim, Confirmation, Standing};
+use super::evidence::{Evidence, Run, Value};
+use super::localise::{self, Ending, Explanation};
+use super::noisy;
+use super::rule::RuleList;
+use super::screen::{self, Signal};
+use crate::cell::{Assignment, Cell, CellId, Phase};
+use crate::design::{self, CoverDesign, Space, randomise};
+use crate::feature::Row;
+use crate::scenario::DesignOptions;
+
+/// Runs that all explanations together may ask for.
+const MOST_EXPLAIN: usize = 400;
+/// Runs that all confirmations together may ask for.
+const MOST_CONFIRM: usize = 120;
+/// Explanations run over again for signals that came apart under new runs.
+const MOST_WAVES: u32 = 3;
+/// Share of α for the first confirmation; the rest is for claims that were contradicted, learned anew and confirmed
+/// afresh. Their sum is α, so a claim's second chance costs no error control.
+const FIRST_SHARE: f64 = 0.8;
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Need {
+    /// Run these, started in this order, and absorb their rows in this order.
+    Cells(Vec<Cell>),
+    /// Nothing: it is over.
+    Nothing,
+}
+
+/// A claim that was confirmed, or not.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The features that change together.
+    pub features: Vec<usize>,
+    /// The claim with its e-values.
+    pub claim: Claim,
+    /// `K/α` that it had to reach.
+    pub threshold: f64,
+    /// Claims that were confirmed beside it (`K`).
+    pub claims: usize,
+}
+
+/// The state of the procedure.
+#[derive(Debug)]
+pub struct Procedure {
+    space: Arc<Space>,
+    options: DesignOptions,
+    seed: u64,
+    board: Board,
+    design: CoverDesign,
+    stage: Stage,
+    planned: usize,
+    rounds: u32,
+    lost: usize,
+    outstanding: VecDeque<Cell>,
+    planned_of: BTreeMap<Assignment, u32>,
+    cover_runs: usize,
+    explanations: Vec<Explanation>,
+    judged: Vec<Judged>,
+    /// A line for each signal that is not explained; a reader must know.
+    unexplained: Vec<usize>,
+    cut_short: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Begin,
+    Cover,
+    Explain { tasks: Tasks<Explanation>, wave: u32, again: bool },
+    Confirm { confirmation: Box<Confirmation>, members: Vec<Vec<usize>>, again: bool, claimed: usize },
+    Over,
+}
+
+impl Procedure {
+    /// A procedure that has asked for nothing yet.
+    #[must_use]
+    pub fn new(space: Arc<Space>, options: DesignOptions, seed: u64) -> Self {
+        let budget = options.budget as usize;
+        let replicates = options.replicates as usize;
+        let minimum = (options.minimum_rows as usize).min(budget.saturating_sub(replicates));
+        let mut design = design::cover(&space, options.strength, minimum, replicates, seed);
+        let cut_short = design.cells.len() > budget;
+        design.cells.truncate(budget);
+        Self {
+            board: Board::new(Arc::clone(&space)),
+            space,
+            options,
+            seed,
+            design,
+            stage: Stage::Begin,
+            planned: 0,
+            rounds: 0,
+            lost: 0,
+            outstanding: VecDeque::new(),
+            planned_of: BTreeMap::new(),
+            cover_runs: 0,
+            explanations: Vec::new(),
+            judged: Vec::new(),
+            unexplained: Vec::new(),
+            cut_short,
+        }
+    }
+
+    /// What to do next. While cells of the last round are still to be absorbed, those.
+    pub fn step(&mut self) -> Need {
+        loop {
+            if !self.outstanding.is_empty() {
+                return Need::Cells(self.outstanding.iter().cloned().collect());
+            }
+            match std::mem::replace(&mut self.stage, Stage::Over) {
+                Stage::Begin => {
+                    self.stage = Stage::Cover;
+                    self.ask(self.design.cells.clone(), Phase::Cover);
+                }
+                Stage::Cover => {
+                    self.cover_runs = self.board.with(|evidence| evidence.runs().len());
+                    if self.board.with(|evidence| evidence.of(&self.space.baseline()).is_empty()) {
+                        continue;
+                    }
+                    let signals = self.signals(&HashSet::new());
+                    self.explain(signals, 0, false);
+                }
+                Stage::Explain { mut tasks, wave, again } => match tasks.advance(&self.board) {
+                    Progress::Needs(cells) => {
+                        self.stage = Stage::Explain { tasks, wave, again };
+                        self.ask(cells, Phase::Explain);
+                    }
+                    Progress::Done => {
+                        self.explanations.extend(tasks.results());
+                        self.after_explaining(wave, again);
+                    }
+                },
+                Stage::Confirm { mut confirmation, members, again, claimed } => {
+                    let cells = confirmation.plan(&self.space);
+                    if cells.is_empty() {
+                        self.after_confirming(&confirmation, members, again, claimed);
+                    } else {
+                        self.stage = Stage::Confirm { confirmation, members, again, claimed };
+                        self.ask(cells, Phase::Confirm);
+                    }
+                }
+                Stage::Over => return Need::Nothing,
+            }
+        }
+    }
+
+    /// Takes the row of the oldest outstanding cell; `None` where the engine could not run it.
+    pub fn absorb(&mut self, row: Option<Row>) {
+        let Some(cell) = self.outstanding.pop_front() else { return };
+        if let Stage::Confirm { confirmation, .. } = &mut self.stage {
+            match &row {
+                Some(row) => confirmation.absorb(Some(&|feature: usize| row.get(feature).copied().flatten())),
+                None => confirmation.absorb(None),
+            }
+        }
+        if let Some(row) = row {
+            self.board.update(|evidence| evidence.push(Run { cell, row }));
+        } else {
+            self.lost += 1;
+            self.board.update(|evidence| evidence.lose(&cell.levels));
+        }
+    }
+
+    fn ask(&mut self, cells: Vec<Assignment>, phase: Phase) {
+        for levels in cells {
+            let replicate = self.planned_of.entry(levels.clone()).or_default();
+            let cell = Cell { id: CellId::nth(self.planned), round: self.rounds, phase, levels, replicate: *replicate };
+            *replicate += 1;
+            self.planned += 1;
+            self.outstanding.push_back(cell);
+        }
+        self.rounds += 1;
+    }
+
+    /// All signals in which no feature of `known` stands.
+    fn signals(&self, known: &HashSet<usize>) -> Vec<Signal> {
+        self.board.with(|evidence| {
+            let features = evidence.runs().iter().map(|run| run.row.len()).max().unwrap_or(0);
+            let mut signals = screen::signals(evidence, &self.space, 0..features);
+            signals.retain(|signal| signal.features.iter().all(|feature| !known.contains(feature)));
+            signals
+        })
+    }
+
+    fn explain(&mut self, signals: Vec<Signal>, wave: u32, again: bool) {
+        let left = (self.options.budget as usize).saturating_sub(self.planned);
+        let explained = self.board.with(|e| e.runs().len()).saturating_sub(self.cover_runs);
+        self.board.allow((left - left.min(MOST_CONFIRM / 2).min(left / 2)).min(MOST_EXPLAIN.saturating_sub(explained)));
+        let tasks = signals.into_iter().map(|signal| self.task(signal, None)).collect();
+        self.stage = Stage::Explain { tasks: Tasks::new(tasks), wave, again };
+    }
+
+    /// One signal's explanation: by counterexamples while it seems deterministic, else by the noisy track.
+    fn task(&self, signal: Signal, known: Option<RuleList>) -> Task<Explanation> {
+        let generator = randomise::generator(self.seed, &format!("permutation {}", signal.lead()));
+        let (board, cover) = (self.board.clone(), self.cover_runs);
+        let known = known.unwrap_or(RuleList { base: signal.base, rules: Vec::new() });
+        Box::pin(async move {
+            if !signal.deterministic {
+                return noisy::explain(board, signal, cover, generator).await;
+            }
+            let learned = localise::explain(board.clone(), signal.clone(), known).await;
+            if learned.ending == Ending::Explained {
+                return learned;
+            }
+            // What was learned before giving up may be the work of chance: the noisy track weighs all runs at once.
+            let weighed = noisy::explain(board, signal, cover, generator).await;
+            match (learned.ending, weighed.rules.rules.is_empty(), learned.rules.rules.is_empty()) {
+                (Ending::GivenUp, true, false) => Explanation { ending: Ending::Noisy, ..learned },
+                (Ending::GivenUp, true, true) => learned,
+                _ => weighed,
+            }
+        })
+    }
+
+    /// New runs may have told features apart that had one pattern: those that stand for themselves now are signals.
+    fn after_explaining(&mut self, wave: u32, again: bool) {
+        self.cut_short |= self.board.exhausted();
+        let leads: HashSet<usize> = self.explanations.iter().map(|done| done.signal.lead()).collect();
+        let regrouped = self.signals(&HashSet::new());
+        let mut fresh = Vec::new();
+        for signal in regrouped {
+            if let Some(lead) = signal.features.iter().find(|feature| leads.contains(feature)) {
+                if let Some(done) = self.explanations.iter_mut().find(|done| done.signal.lead() == *lead) {
+                    let lead = *lead;
+                    done.signal.features = std::iter::once(lead)
+                        .chain(signal.features.iter().copied().filter(|feature| *feature != lead))
+                        .collect();
+                }
+            } else {
+                fresh.push(signal);
+            }
+        }
+        if !fresh.is_empty() && wave + 1 < MOST_WAVES && !self.board.exhausted() {
+            self.explain(fresh, wave + 1, again);
+        } else {
+            self.confirm(again);
+        }
+    }
+
+    fn confirm(&mut self, again: bool) {
+        let mut claims = Vec::new();
+        let mut members = Vec::new();
+        self.unexplained.clear();
+        let settled: HashSet<usize> = self.judged.iter().map(|judged| judged.features[0]).collect();
+        // Features of one signal may be leads of several explanations after a split; each stands once.
+        let mut seen: BTreeSet<usize> = BTreeSet::new();
+        for done in &self.explanations {
+            if settled.contains(&done.signal.lead()) || !seen.insert(done.signal.lead()) {
+                continue;
+            }
+            let found = match done.ending {
+                Ending::Explained => Some((done.rules.canonical(&self.space), false)),
+                Ending::Noisy => Some((done.rules.canonical(&self.space), true)),
+                Ending::GivenUp => {
+                    self.unexplained.push(done.signal.lead());
+                    None
+                }
+            };
+            let Some((rules, noisy)) = found.filter(|(rules, _)| !rules.rules.is_empty()) else { continue };
+            claims.push(self.board.with(|evidence| Claim::new(done.signal.lead(), rules, noisy, evidence)));
+            members.push(done.signal.features.clone());
+        }
+        let share = if again { 1.0 - FIRST_SHARE } else { FIRST_SHARE };
+        let left = (self.options.budget as usize).saturating_sub(self.planned).min(MOST_CONFIRM);
+        let claimed = claims.len();
+        let purpose = if again { "coins, second confirmation" } else { "coins" };
+        let confirmation =
+            Confirmation::new(claims, self.options.alpha * share, left, randomise::generator(self.seed, purpose));
+        self.stage = Stage::Confirm { confirmation: Box::new(confirmation), members, again, claimed };
+    }
+
+    /// Deterministic claims that a fresh run contradicts are learned once more on all data and confirmed again.
+    fn after_confirming(&mut self, confirmation: &Confirmation, members: Vec<Vec<usize>>, again: bool, claimed: usize) {
+        let threshold = confirmation.threshold();
+        let mut relearn = Vec::new();
+        for (claim, features) in confirmation.claims().iter().zip(members) {
+            if claim.standing == Standing::Live {
+                self.cut_short = true;
+            }
+            let contradicted =
+                !claim.noisy && self.board.with(|evidence| contradicted(evidence, claim, self.cover_runs));
+            let explanation = self.explanations.iter().position(|done| done.signal.lead() == claim.feature);
+            if contradicted
+                && !again
+                && let Some(at) = explanation
+            {
+                let done = self.explanations.remove(at);
+                relearn.push((done.signal, claim.rules.clone()));
+                continue;
+            }
+            self.judged.push(Judged { features, claim: claim.clone(), threshold, claims: claimed });
+        }
+        if relearn.is_empty() {
+            self.stage = Stage::Over;
+            return;
+        }
+        let left = (self.options.budget as usize).saturating_sub(self.planned);
+        self.board.allow((left / 2).min(MOST_EXPLAIN));
+        let tasks = relearn.into_iter().map(|(signal, known)| self.task(signal, Some(known))).collect();
+        self.stage = Stage::Explain { tasks: Tasks::new(tasks), wave: MOST_WAVES, again: true };
+    }
+
+    /// The runs so far.
+    #[must_use]
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// The space.
+    #[must_use]
+    pub fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// The cover design.
+    #[must_use]
+    pub fn design(&self) -> &CoverDesign {
+        &self.design
+    }
+
+    /// Every claim that went through a confirmation, with its e-values.
+    #[must_use]
+    pub fn judged(&self) -> &[Judged] {
+        &self.judged
+    }
+
+    /// Features whose signal no rule explains.
+    #[must_use]
+    pub fn unexplained(&self) -> &[usize] {
+        &self.unexplained
+    }
+
+    /// Rounds, cells planned, cells lost to the engine.
+    #[must_use]
+    pub fn counts(&self) -> (u32, usize, usize) {
+        (self.rounds, self.planned, self.lost)
+    }
+
+    /// Whether the budget ended anything early.
+    #[must_use]
+    pub fn cut_short(&self) -> bool {
+        self.cut_short
+    }
+
+    /// Runs of the cover phase that were executed; all later runs stand behind them.
+    #[must_use]
+    pub fn cover_runs(&self) -> usize {
+        self.cover_runs
+    }
+
+    /// Whether the cover phase is still going on.
+    #[must_use]
+    pub fn covering(&self) -> bool {
+        matches!(self.stage, Stage::Begin | Stage::Cover)
+    }
+
+    /// The rules learned so far: (features, rules), for progress displays.
+    #[must_use]
+    pub fn learned(&self) -> Vec<(Vec<usize>, RuleList)> {
+        self.explanations.iter().map(|done| (done.signal.features.clone(), done.rules.clone())).collect()
+    }
+
+    /// How many cells the whole run will probably have.
+    #[must_use]
+    pub fn expected_cells(&self) -> usize {
+        let sweeps: usize = self.space.levels.iter().map(|levels| usize::from(*levels) - 1).sum();
+        let ahead = match &self.stage {
+            Stage::Begin | Stage::Cover => sweeps + 30,
+            Stage::Explain { .. } => {
+                (sweeps + 30).saturating_sub(self.planned.saturating_sub(self.design.cells.len())).max(12)
+            }
+            Stage::Confirm { .. } | Stage::Over => 0,
+        };
+        (self.design.cells.len().max(self.planned) + ahead).min(self.options.budget as usize).max(self.planned)
+    }
+}
+
+/// Whether a run of a confirmation is not as a deterministic claim says, though the same cell's runs agree.
+fn contradicted(evidence: &Evidence, claim: &Claim, cover_runs: usize) -> bool {
+    (cover_runs..evidence.runs().len()).any(|run| {
+        let cell = &evidence.runs()[run].cell;
+        let value: Value = evidence.value(run, claim.feature);
+        cell.phase == Phase::Confirm && value != claim.rules.predict(&cell.levels)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribution::rule::Literal;
+    use crate::design::feasible::Constraints;
+    use crate::feature::ValueId;
+
+    fn options() -> DesignOptions {
+        DesignOptions { strength: 2, budget: 400, replicates: 8, minimum_rows: 64, alpha: 0.05 }
+    }
+
+    /// Runs the procedure on an agent given as a function from levels to a row.
+    fn run(levels: &[u16], seed: u64, mut agent: impl FnMut(&[u16]) -> Vec<u32>) -> Procedure {
+        let space = Arc::new(Space { levels: levels.to_vec(), constraints: Constraints::default() });
+        let mut procedure = Procedure::new(space, options(), seed);
+        loop {
+            match procedure.step() {
+                Need::Cells(cells) => {
+                    for cell in cells {
+                        let row = agent(&cell.levels.0).into_iter().map(|value| Some(ValueId(value))).collect();
+                        procedure.absorb(Some(row));
+                    }
+                }
+                Need::Nothing => return procedure,
+            }
+        }
+    }
+
+    fn confirmed(procedure: &Procedure) -> Vec<(Vec<usize>, RuleList)> {
+        procedure
+            .judged()
+            .iter()
+            .filter(|judged| judged.claim.standing == Standing::Confirmed)
+            .map(|judged| (judged.features.clone(), judged.claim.rules.clone()))
+            .collect()
+    }
+
+    fn literal(factor: usize, levels: &[u16]) -> Literal {
+        Literal { factor, levels: levels.iter().copied().collect() }
+    }
+
+    const LEVELS: [u16; 6] = [8, 5, 2, 4, 3, 3];
+
+    #[test]
+    fn main_effects_interactions_and_needles_are_found_exactly_for_every_seed() {
+        for seed in 0..12 {
+            let procedure = run(&LEVELS, seed, |c| {
+                vec![
+                    u32::from(matches!(c[1], 2 | 3)) + 2 * u32::from(matches!(c[1], 3 | 4)),
+                    u32::from(matches!(c[0], 4 | 5) && c[1] != 0),
+                    u32::from(c[1] != 0),
+                    u32::from(c[0] == 6 && c[3] == 2),
+                    u32::from((c[2] == 1) != (c[5] == 1)),
+                    7,
+                ]
+            });
+            let found = confirmed(&procedure);
+            assert_eq!(found.len(), 5, "seed {seed}: {found:?}");
+            let of = |feature: usize| {
+                found.iter().find(|(features, _)| features.contains(&feature)).map(|(_, rules)| rules.clone()).unwrap()
+            };
+            assert_eq!(of(0).factors(), [1]);
+            assert_eq!(of(0).rules.len(), 3, "four values");
+            assert_eq!(of(1).rules.len(), 1);
+            assert_eq!(of(1).rules[0].when, [literal(0, &[4, 5]), literal(1, &[1, 2, 3, 4])]);
+            assert_eq!(of(2).rules[0].when, [literal(1, &[1, 2, 3, 4])]);
+            assert_eq!(of(3).rules[0].when, [literal(0, &[6]), literal(3, &[2])]);
+            assert_eq!(of(4).factors(), [2, 5]);
+            let (_, cells, _) = procedure.counts();
+            assert!(cells <= 250, "{cells} cells");
+        }
+    }
+
+    #[test]
+    fn chance_is_accused_of_nothing() {
+        let mut accused = 0;
+        for seed in 0..60 {
+            let mut chance = randomise::generator(seed, "an innocent agent");
+            let procedure = run(&LEVELS, seed, |_| {
+                let ten_percent = u32::from(randomise::below(10, &mut chance) == 0);
+                (0..12)
+                    .map(|noise| match noise {
+                        0..4 => u32::from(randomise::below(10, &mut chance) == 0),
+                        4..8 => u32::from(randomise::coin(&mut chance)),
+                        8 | 9 => ten_percent,
+                        _ => u32::try_from(randomise::below(100_000, &mut chance)).unwrap(),
+                    })
+                    .collect()
+            });
+            accused += confirmed(&procedure).len();
+        }
+        assert!(accused <= 1, "{accused} false accusations in 60 runs");
+    }
+
+    #[test]
+    fn a_tell_stays_exact_beside_noise() {
+        for seed in 0..12 {
+            let mut chance = randomise::generator(seed, "noise");
+            let procedure = run(&LEVELS, seed, |c| {
+                vec![
+                    u32::from(randomise::below(10, &mut chance) == 0),
+                    u32::from(c[3] == 3),
+                    u32::from(randomise::coin(&mut chance)),
+                ]
+            });
+            let found = confirmed(&procedure);
+            assert_eq!(found.len(), 1, "seed {seed}: {found:?}");
+            assert_eq!(found[0].1.rules[0].when, [literal(3, &[3])]);
+        }
+    }
+
+    #[test]
+    fn the_same_seed_asks_for_the_same_cells() {
+        let cells = |seed| {
+            let procedure = run(&LEVELS, seed, |c| vec![u32::from(c[0] == 6 && c[3] == 2), u32::from(c[4] == 1)]);
+            procedure.board().with(|evidence| evidence.runs().iter().map(|run| run.cell.clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(cells(3), cells(3));
+        assert_ne!(cells(3), cells(4));
+    }
+
+    #[test]
+    fn lost_cells_end_the_run_without_a_claim() {
+        let space = Arc::new(Space { levels: vec![2, 2], constraints: Constraints::default() });
+        let mut procedure = Procedure::new(space, options(), 1);
+        while let Need::Cells(cells) = procedure.step() {
+            for _ in cells {
+                procedure.absorb(None);
+            }
+        }
+        assert!(procedure.judged().is_empty());
+        assert_eq!(procedure.counts().1, procedure.counts().2);
+    }
+}

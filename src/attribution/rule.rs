@@ -1,0 +1,243 @@
+//! **Rules**: an ordered list of conjunctions of level sets, each with a value; the last that matches wins, and where
+//! none matches the value is the base value. Learned in some order, shown in a canonical form that depends only on the
+//! function that they compute.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::evidence::Value;
+use crate::cell::Assignment;
+use crate::design::Space;
+
+/// A factor and the levels of it that match.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Literal {
+    /// Factor index.
+    pub factor: usize,
+    /// Level indices.
+    pub levels: BTreeSet<u16>,
+}
+
+/// A conjunction and the value where it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// All must match; at least one.
+    pub when: Vec<Literal>,
+    /// The value then.
+    pub value: Value,
+}
+
+impl Rule {
+    /// Whether every literal contains the cell's level.
+    #[must_use]
+    pub fn matches(&self, cell: &Assignment) -> bool {
+        self.when.iter().all(|literal| literal.levels.contains(&cell.level(literal.factor)))
+    }
+}
+
+/// An ordered rule list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleList {
+    /// The value where no rule matches.
+    pub base: Value,
+    /// Later rules override earlier ones.
+    pub rules: Vec<Rule>,
+}
+
+/// Most rows that a truth table may have; above, the learned rules are shown as they are.
+const TABLE_LIMIT: usize = 50_000;
+
+impl RuleList {
+    /// Predicts the value in a cell.
+    #[must_use]
+    pub fn predict(&self, cell: &Assignment) -> Value {
+        self.rules.iter().rev().find(|rule| rule.matches(cell)).map_or(self.base, |rule| rule.value)
+    }
+
+    /// The factors that any rule names, sorted.
+    #[must_use]
+    pub fn factors(&self) -> Vec<usize> {
+        let set: BTreeSet<usize> = self.rules.iter().flat_map(|rule| rule.when.iter().map(|l| l.factor)).collect();
+        set.into_iter().collect()
+    }
+
+    /// The function as a table over the given factors, others at their baseline. `None` if it would be too large.
+    #[must_use]
+    pub fn table(&self, space: &Space, factors: &[usize]) -> Option<BTreeMap<Vec<u16>, Value>> {
+        let size = factors.iter().try_fold(1_usize, |n, factor| n.checked_mul(usize::from(space.levels[*factor])))?;
+        if size > TABLE_LIMIT {
+            return None;
+        }
+        let mut table = BTreeMap::new();
+        let mut key = vec![0_u16; factors.len()];
+        let mut cell = space.baseline();
+        for _ in 0..size {
+            for (factor, level) in factors.iter().zip(&key) {
+                cell.0[*factor] = *level;
+            }
+            table.insert(key.clone(), self.predict(&cell));
+            for at in (0..key.len()).rev() {
+                key[at] += 1;
+                if key[at] < space.levels[factors[at]] {
+                    break;
+                }
+                key[at] = 0;
+            }
+        }
+        Some(table)
+    }
+
+    /// The same function in canonical form: factors on which it does not depend are gone, and each value other than the
+    /// base value has disjoint maximal boxes in lexicographic order.
+    #[must_use]
+    pub fn canonical(&self, space: &Space) -> Self {
+        let mut factors = self.factors();
+        let Some(mut table) = self.table(space, &factors) else { return self.clone() };
+        let mut at = 0;
+        while at < factors.len() {
+            let inert = table.iter().all(|(key, value)| {
+                let mut other = key.clone();
+                other[at] = 0;
+                table.get(&other) == Some(value)
+            });
+            if inert {
+                factors.remove(at);
+                table = table
+                    .into_iter()
+                    .filter(|(key, _)| key[at] == 0)
+                    .map(|(mut key, value)| {
+                        key.remove(at);
+                        (key, value)
+                    })
+                    .collect();
+            } else {
+                at += 1;
+            }
+        }
+        let mut open: BTreeMap<Vec<u16>, Value> = table.into_iter().filter(|(_, value)| *value != self.base).collect();
+        let mut rules = Vec::new();
+        while let Some((corner, value)) = open.first_key_value().map(|(key, value)| (key.clone(), *value)) {
+            let mut sides: Vec<BTreeSet<u16>> = corner.iter().map(|level| BTreeSet::from([*level])).collect();
+            for at in 0..factors.len() {
+                for level in 0..space.levels[factors[at]] {
+                    let mut wider = sides.clone();
+                    wider[at] = BTreeSet::from([level]);
+                    if product(&wider).all(|key| open.get(&key) == Some(&value)) {
+                        sides[at].insert(level);
+                    }
+                }
+            }
+            for key in product(&sides).collect::<Vec<_>>() {
+                open.remove(&key);
+            }
+            let when = factors
+                .iter()
+                .zip(sides)
+                .filter(|(factor, levels)| levels.len() < usize::from(space.levels[**factor]))
+                .map(|(factor, levels)| Literal { factor: *factor, levels })
+                .collect();
+            rules.push(Rule { when, value });
+        }
+        Self { base: self.base, rules }
+    }
+
+    /// The partition of cells that the function makes, values forgotten: equal for places that change together.
+    #[must_use]
+    pub fn partition(&self) -> Vec<(Vec<Literal>, usize)> {
+        let mut seen: Vec<Value> = vec![self.base];
+        self.rules
+            .iter()
+            .map(|rule| {
+                let number = seen.iter().position(|value| *value == rule.value).unwrap_or_else(|| {
+                    seen.push(rule.value);
+                    seen.len() - 1
+                });
+                (rule.when.clone(), number)
+            })
+            .collect()
+    }
+}
+
+fn product(sides: &[BTreeSet<u16>]) -> impl Iterator<Item = Vec<u16>> + '_ {
+    let total: usize = sides.iter().map(BTreeSet::len).product();
+    (0..total).map(move |mut code| {
+        let mut key = vec![0; sides.len()];
+        for (at, side) in sides.iter().enumerate().rev() {
+            key[at] = side.iter().nth(code % side.len()).copied().unwrap_or(0);
+            code /= side.len();
+        }
+        key
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::design::feasible::Constraints;
+    use crate::feature::ValueId;
+
+    fn literal(factor: usize, levels: &[u16]) -> Literal {
+        Literal { factor, levels: levels.iter().copied().collect() }
+    }
+
+    fn space(levels: &[u16]) -> Space {
+        Space { levels: levels.to_vec(), constraints: Constraints::default() }
+    }
+
+    #[test]
+    fn the_last_matching_rule_wins() {
+        let list = RuleList {
+            base: Some(ValueId(0)),
+            rules: vec![
+                Rule { when: vec![literal(0, &[1, 2])], value: Some(ValueId(1)) },
+                Rule { when: vec![literal(0, &[2]), literal(1, &[1])], value: None },
+            ],
+        };
+        assert_eq!(list.predict(&Assignment(vec![0, 1])), Some(ValueId(0)));
+        assert_eq!(list.predict(&Assignment(vec![2, 0])), Some(ValueId(1)));
+        assert_eq!(list.predict(&Assignment(vec![2, 1])), None);
+    }
+
+    #[test]
+    fn the_canonical_form_forgets_the_order_of_learning_and_inert_factors() {
+        let space = space(&[3, 3, 2]);
+        let one = RuleList {
+            base: None,
+            rules: vec![
+                Rule { when: vec![literal(0, &[1]), literal(1, &[2])], value: Some(ValueId(1)) },
+                Rule { when: vec![literal(0, &[2]), literal(1, &[2])], value: Some(ValueId(1)) },
+            ],
+        };
+        let other = RuleList {
+            base: None,
+            rules: vec![
+                Rule { when: vec![literal(0, &[1, 2]), literal(1, &[0, 1, 2])], value: Some(ValueId(1)) },
+                Rule { when: vec![literal(1, &[0, 1]), literal(2, &[0, 1])], value: None },
+            ],
+        };
+        assert_eq!(one.canonical(&space), other.canonical(&space));
+        assert_eq!(
+            one.canonical(&space).rules,
+            [Rule { when: vec![literal(0, &[1, 2]), literal(1, &[2])], value: Some(ValueId(1)) }]
+        );
+    }
+
+    #[test]
+    fn a_trigger_that_holds_the_baseline_is_kept_right() {
+        let space = space(&[3, 3]);
+        // Everything but (0, 0) differs from the base value: no single box, so two disjoint ones.
+        let list = RuleList {
+            base: Some(ValueId(0)),
+            rules: vec![
+                Rule { when: vec![literal(0, &[1, 2])], value: None },
+                Rule { when: vec![literal(1, &[1, 2])], value: None },
+            ],
+        };
+        let canonical = list.canonical(&space);
+        for a in 0..3 {
+            for b in 0..3 {
+                let cell = Assignment(vec![a, b]);
+                assert_eq!(canonical.predict(&cell), list.predict(&cell));
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! **Tabu search** for smaller covering arrays: drop the row that is least useful, then repair: take a combination that
+//! no row has and make the single change, in whichever row, that costs least; a cell that was just changed rests for a
+//! while. (After Nurmela 2004, "Upper bounds for covering arrays by tabu search".)
+//!
+//! The effort is counted in steps, not seconds: the same seed gives the same array on every machine.
+
+use super::Space;
+use super::coverage::Coverage;
+use super::randomise::{self, Generator};
+
+/// Moves for which a changed cell rests.
+const REST: usize = 8;
+/// One move in so many is a random one.
+const WALK: usize = 400;
+
+/// Shrinks an array that covers everything, with at most `effort` evaluations of single changes, never below `floor`
+/// rows. The rows returned cover everything that the rows given do.
+pub(super) fn shrink(
+    space: &Space,
+    coverage: &mut Coverage,
+    rows: &mut Vec<Vec<u16>>,
+    floor: usize,
+    mut effort: usize,
+    generator: &mut Generator,
+) {
+    while rows.len() > floor.max(1) && effort > 0 {
+        let before = rows.clone();
+        let least = (0..rows.len()).min_by_key(|row| coverage.only_here(&rows[*row])).unwrap_or(0);
+        coverage.remove(&rows[least]);
+        rows.swap_remove(least);
+        if !repair(space, coverage, rows, &mut effort, generator) {
+            for row in rows.iter() {
+                coverage.remove(row);
+            }
+            *rows = before;
+            for row in rows.iter() {
+                coverage.add(row);
+            }
+            return;
+        }
+    }
+}
+
+/// Repairs until nothing is open. `false` when the effort is used up.
+fn repair(
+    space: &Space,
+    coverage: &mut Coverage,
+    rows: &mut [Vec<u16>],
+    effort: &mut usize,
+    generator: &mut Generator,
+) -> bool {
+    let factors = space.factors();
+    let mut rested: Vec<usize> = vec![0; rows.len() * factors];
+    let mut turn = REST + 1;
+    while !coverage.open().is_empty() {
+        if *effort == 0 {
+            return false;
+        }
+        turn += 1;
+        let slot = coverage.open()[randomise::below(coverage.open().len(), generator)];
+        let wanted: Vec<(usize, u16)> =
+            coverage.partial(slot).into_iter().enumerate().filter_map(|(at, level)| Some((at, level?))).collect();
+        let random_walk = randomise::below(WALK, generator) == 0;
+        // Rows that lack just one of the levels can be made to have the combination by one change; if none does, the
+        // nearest rows come one step nearer.
+        let lacking = |row: &Vec<u16>| wanted.iter().filter(|(factor, level)| row[*factor] != *level).count();
+        let nearest = rows.iter().map(lacking).min().unwrap_or(0);
+        let mut best: Option<(i64, usize, usize, u16)> = None;
+        let mut ties = 0;
+        for at in 0..rows.len() {
+            if lacking(&rows[at]) != nearest && !(nearest > 1 && random_walk) {
+                continue;
+            }
+            for (factor, level) in &wanted {
+                if rows[at][*factor] == *level || rested[at * factors + factor] + REST > turn {
+                    continue;
+                }
+                *effort = effort.saturating_sub(1);
+                let old = std::mem::replace(&mut rows[at][*factor], *level);
+                let allowed = space.constraints.is_empty()
+                    || space.constraints.feasible(&rows[at].iter().copied().map(Some).collect::<Vec<_>>());
+                rows[at][*factor] = old;
+                if !allowed {
+                    continue;
+                }
+                let cost = if random_walk { 0 } else { change_cost(coverage, &rows[at], *factor, *level) };
+                match &best {
+                    Some((least, ..)) if cost > *least => {}
+                    Some((least, ..)) if cost == *least => {
+                        ties += 1;
+                        if randomise::below(ties + 1, generator) == 0 {
+                            best = Some((cost, at, *factor, *level));
+                        }
+                    }
+                    _ => {
+                        ties = 0;
+                        best = Some((cost, at, *factor, *level));
+                    }
+                }
+            }
+        }
+        let Some((_, at, factor, level)) = best else {
+            // Everything that would help rests, or is forbidden: time passes.
+            *effort = effort.saturating_sub(1);
+            continue;
+        };
+        let (sets, row) = (coverage.member[factor].clone(), &mut rows[at]);
+        for set in &sets {
+            let slot = coverage.slot(*set, |factor| row[factor]);
+            coverage.lose_one(slot);
+        }
+        row[factor] = level;
+        for set in &sets {
+            let slot = coverage.slot(*set, |factor| row[factor]);
+            coverage.gain_one(slot);
+        }
+        rested[at * factors + factor] = turn;
+    }
+    true
+}
+
+/// Open combinations after a change, less those before it.
+fn change_cost(coverage: &Coverage, row: &[u16], factor: usize, level: u16) -> i64 {
+    let mut cost = 0;
+    for set in &coverage.member[factor] {
+        let old = coverage.slot(*set, |other| row[other]);
+        let new = coverage.slot(*set, |other| if other == factor { level } else { row[other] });
+        cost += i64::from(coverage.count[old] == 1 && coverage.possible[old]);
+        cost -= i64::from(coverage.count[new] == 0 && coverage.possible[new]);
+    }
+    cost
+}
