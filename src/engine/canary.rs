@@ -190,11 +190,18 @@ fn check_controls(report: &Report, traffic: &Traffic, challenge: &Challenge) -> 
             return Err(format!("the positive control {what} did not reach the gateway: {outcome}"));
         }
         let path = challenge.path(what);
-        if !traffic
-            .exchanges
-            .iter()
-            .any(|e| e.target == path && e.port == port && dialled_port(&e.dialled) == Some(port))
-        {
+        // What was dialled counts, not the port that the request names: plain HTTP to 443 names none.
+        let reached = |dialled: &str| {
+            dialled.parse::<SocketAddr>().is_ok_and(|at| {
+                let same = match place {
+                    Where::Name => true,
+                    Where::V4 => at.ip() == IpAddr::V4(challenge.v4),
+                    Where::V6 => at.ip() == IpAddr::V6(challenge.v6),
+                };
+                same && at.port() == port
+            })
+        };
+        if !traffic.exchanges.iter().any(|exchange| exchange.target == path && reached(&exchange.dialled)) {
             return Err(format!("the gateway did not record the positive control {what}"));
         }
     }
@@ -203,10 +210,6 @@ fn check_controls(report: &Report, traffic: &Traffic, challenge: &Challenge) -> 
 
 fn unreachable(outcome: &str) -> bool {
     outcome == "unreachable"
-}
-
-fn dialled_port(dialled: &str) -> Option<u16> {
-    dialled.parse::<SocketAddr>().map(|address| address.port()).ok()
 }
 
 /// Whether the gateway itself recorded a connection dialled to `place`.

@@ -184,6 +184,7 @@ mod tests {
                 ports: Vec::new(),
                 stub: crate::scenario::Stub { script: Vec::new(), answers: Vec::new() },
                 http2: false,
+                ipv6_names: false,
             },
             ipv6: AtomicBool::new(true),
         }

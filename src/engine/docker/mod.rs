@@ -113,6 +113,7 @@ impl Docker {
             ports: options.ports.clone(),
             stub: options.stub.clone(),
             http2: false,
+            ipv6_names: false,
         };
         let blueprint = Blueprint {
             image,

@@ -15,7 +15,7 @@ use nix::unistd::{ForkResult, getegid, geteuid};
 use super::{confine, mounts, sys};
 
 /// The hidden subcommand under which our program tries it.
-pub const SUBCOMMAND: &str = "pod-probe";
+pub(super) const SUBCOMMAND: &str = "pod-probe";
 
 /// What the trial says when all went well.
 const FINE: &str = "pods can be built";
@@ -111,7 +111,7 @@ fn mend(read: impl Fn(&str) -> Option<String>, container: bool) -> String {
 
 /// The trial itself. To be called before any thread is started.
 #[must_use]
-pub fn run() -> ExitCode {
+pub(super) fn run() -> ExitCode {
     sys::close_inherited();
     let (said, code) = match trial() {
         Ok(true) => (FINE.to_owned(), ExitCode::SUCCESS),

@@ -73,3 +73,17 @@ pub(super) fn reap() -> io::Result<Option<(i32, ExitStatus)>> {
         },
     }
 }
+
+/// Gives every signal its default disposition, the two that the C library keeps for itself included: what a parent
+/// ignored would stay ignored in the agent.
+pub(super) fn default_signals() {
+    // Longer than the kernel's `sigaction` on any architecture; all zero it says: default, no flags, empty mask.
+    let default = [0_u64; 8];
+    for signal in 1..=64 as libc::c_int {
+        // SAFETY: the kernel only reads `default`, which outlives the call; 8 is the size of its signal set. It refuses
+        // SIGKILL and SIGSTOP, whose disposition cannot differ.
+        let _ = unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null_mut::<u64>(), 8_usize)
+        };
+    }
+}
