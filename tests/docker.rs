@@ -1,5 +1,6 @@
 //! The docker engine against a real Docker: what a cell asks for arrives, what it does is reported, and nothing is left.
 //! Where Docker is missing the tests say so and pass, unless `PARALLAX_REQUIRE` names `docker`.
+#![allow(clippy::print_stdout, reason = "a skipped test says why")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -180,6 +181,8 @@ async fn files_changed_are_reported_and_only_those() {
     assert_eq!(
         found,
         [
+            ("/home/ada/.cache", Change::Added),
+            ("/home/ada/.cache/deep", Change::Added),
             ("/home/ada/.cache/deep/x", Change::Added),
             ("/home/ada/.settings", Change::Modified),
             ("/tmp/empty", Change::Added),
@@ -223,8 +226,8 @@ async fn every_end_is_reported_as_what_it_is() {
     assert_eq!(flood.outcome, Outcome::Exited { code: 0 });
     assert_eq!((flood.stdout.bytes.len(), flood.stderr.text().as_ref()), (1 << 20, "end\n"));
 
-    let missing = engine.run(0, &job(&["no-such-program"])).await.unwrap();
-    assert_eq!(missing.outcome, Outcome::Exited { code: 127 });
+    let missing = engine.run(0, &job(&["no-such-program"])).await.unwrap_err();
+    assert!(missing.to_string().contains("no-such-program"), "{missing}");
     engine.close().await;
 }
 

@@ -157,6 +157,12 @@ impl Spec<'_> {
             message: String::from("it did not end with the agent"),
         })?;
         let after = account.map(Account::usage).unwrap_or_default();
+        if let Some(reason) = never_started(&state, &output) {
+            return Err(EngineError::Failed {
+                step: "starting the agent",
+                message: format!("`{}` cannot be run in the pod: {reason}", self.command.join(" ")),
+            });
+        }
         Ok(self.ended(&state, end, (before, after), output, traffic))
     }
 
@@ -245,6 +251,14 @@ fn outcome(code: i64, end: End, out_of_memory: bool, out_of_processes: bool) -> 
         (End::ByItself, 129..=192) => Outcome::Signalled { signal: i32::try_from(code - 128).unwrap_or_default() },
         (End::ByItself, _) => Outcome::Exited { code: i32::try_from(code).unwrap_or(i32::MAX) },
     }
+}
+
+/// Why the engine's init could not run the program at all, which is no behaviour of the program. It says so on the standard
+/// error that it shares with it.
+fn never_started(state: &ContainerState, output: &Output) -> Option<String> {
+    let said = std::str::from_utf8(&output.stderr).ok()?.lines().next()?;
+    let reason = said.strip_prefix("[FATAL tini (")?.split_once(" failed: ")?.1;
+    (matches!(state.exit_code, Some(126 | 127)) && output.stdout.is_empty()).then(|| reason.to_owned())
 }
 
 async fn upload(client: &Client, container: &str, overlay: Vec<u8>) -> Result<(), EngineError> {

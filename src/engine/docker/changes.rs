@@ -3,22 +3,19 @@
 
 use std::collections::BTreeSet;
 
+use super::overlay::{ancestors, is_below};
 use crate::capture::{Change, FileChange};
-use crate::engine::environment::{Environment, Node};
+use crate::engine::environment::{Environment, Node, PodFile};
 
 /// The places of a pod that are an agent's to write to.
 fn areas(environment: &Environment) -> [&str; 3] {
     [environment.user.home.as_str(), environment.workdir.as_str(), "/tmp"]
 }
 
-fn is_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)
-}
-
 /// Files of the overlay that an agent could have changed and that must be looked at to know: path, size and permission bits.
-pub(super) fn to_inspect(environment: &Environment) -> Vec<(&str, u64, u32)> {
+pub(super) fn to_inspect<'a>(environment: &Environment, laid: &'a [PodFile]) -> Vec<(&'a str, u64, u32)> {
     let areas = areas(environment);
-    let ours = environment.files.iter().filter(|file| areas.iter().any(|area| is_below(&file.path, area)));
+    let ours = laid.iter().filter(|file| areas.iter().any(|area| is_below(&file.path, area)));
     ours.filter_map(|file| match &file.node {
         Node::File(bytes) => Some((file.path.as_str(), bytes.len() as u64, file.mode)),
         Node::Folder | Node::Link(_) | Node::Zone(_) => None,
@@ -26,20 +23,21 @@ pub(super) fn to_inspect(environment: &Environment) -> Vec<(&str, u64, u32)> {
     .collect()
 }
 
-/// Reads the engine's `list`: path and what became of it. `touched` are files of the overlay that were found changed. Folders
-/// count only where they are new and empty, or gone. Sorted by path.
+/// Reads the engine's `list`: path and what became of it. `overlay` is what we laid, and `touched` those of its files that were
+/// found changed. A folder counts where it is new or gone, not where something in it changed. Sorted by path.
 pub(super) fn read(
     environment: &Environment,
+    overlay: &[PodFile],
     list: &[(String, Change)],
     touched: &BTreeSet<String>,
 ) -> Vec<FileChange> {
     let areas = areas(environment);
     let parents: BTreeSet<&str> = list.iter().flat_map(|(path, _)| ancestors(path)).collect();
-    let laid: BTreeSet<&str> = environment.files.iter().map(|file| file.path.as_str()).collect();
+    let laid: BTreeSet<&str> = overlay.iter().map(|file| file.path.as_str()).collect();
     let inside = |path: &str| areas.iter().any(|area| is_below(path, area)) && !areas.contains(&path);
     let mut found: Vec<FileChange> = list
         .iter()
-        .filter(|(path, _)| inside(path) && !parents.contains(path.as_str()))
+        .filter(|(path, change)| inside(path) && (*change != Change::Modified || !parents.contains(path.as_str())))
         .filter_map(|(path, change)| {
             let change = match change {
                 // What we laid shows as added although nobody changed it.
@@ -53,20 +51,16 @@ pub(super) fn read(
         .collect();
     // What we laid and is listed no more is gone: the image never had it.
     let listed: BTreeSet<&str> = list.iter().map(|(path, _)| path.as_str()).collect();
-    let gone = to_inspect(environment).into_iter().filter(|(path, ..)| !listed.contains(path) && inside(path));
+    let gone = to_inspect(environment, overlay).into_iter().filter(|(path, ..)| !listed.contains(path) && inside(path));
     found.extend(gone.map(|(path, ..)| FileChange { path: path.to_owned(), change: Change::Deleted }));
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }
 
-fn ancestors(path: &str) -> impl Iterator<Item = &str> {
-    path.char_indices().filter(|(at, letter)| *letter == '/' && *at > 0).map(|(at, _)| &path[..at])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::environment::{PodFile, User};
+    use crate::engine::environment::User;
 
     fn environment() -> Environment {
         let file = |path: &str, node| PodFile { path: path.to_owned(), node, mode: 0o644, owned_by_user: true };
@@ -115,11 +109,13 @@ mod tests {
         ]
         .map(|(path, change)| (path.to_owned(), change));
         let touched = BTreeSet::from([String::from("/home/dev/.settings")]);
-        let found = read(&environment(), &list, &touched);
+        let environment = environment();
+        let found = read(&environment, &environment.files, &list, &touched);
         let rows: Vec<(&str, Change)> = found.iter().map(|file| (file.path.as_str(), file.change)).collect();
         assert_eq!(
             rows,
             [
+                ("/home/dev/.cache", Change::Added),
                 ("/home/dev/.cache/a", Change::Added),
                 ("/home/dev/.gone", Change::Deleted),
                 ("/home/dev/.settings", Change::Modified),
@@ -127,12 +123,5 @@ mod tests {
                 ("/tmp/old", Change::Deleted),
             ]
         );
-    }
-
-    #[test]
-    fn a_home_that_is_the_root_folder_does_not_make_everything_ours() {
-        assert!(is_below("/tmp/x", "/tmp") && is_below("/tmp/x", "/tmp/") && !is_below("/tmpx", "/tmp"));
-        assert!(!is_below("/tmp", "/tmp") && !is_below("/tmp/", "/tmp"));
-        assert_eq!(ancestors("/a/b/c").collect::<Vec<_>>(), ["/a", "/a/b"]);
     }
 }

@@ -16,8 +16,8 @@ use crate::engine::environment::Environment;
 use crate::gateway::client::GatewayClient;
 use crate::gateway::protocol::Configuration;
 
-/// The resolver that agents are told of. Any address would do: all of them end at the gateway.
-const RESOLVER: &str = "10.96.0.10";
+/// The resolver that agents are told of: any address ends at the gateway, so it is one that an ordinary home network has.
+const RESOLVER: &str = "192.168.1.1";
 
 /// What the gateway may use: bodies are held until they are reported.
 const MEMORY: i64 = 2 << 30;

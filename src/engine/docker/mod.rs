@@ -33,7 +33,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::environment::{Environment, Node};
+use super::environment::{Environment, Node, PodFile};
 use super::pod::PodOptions;
 use super::target::TargetFacts;
 use super::{Engine, EngineError, Job, canary};
@@ -202,13 +202,15 @@ impl Docker {
             init: true,
         });
         let identity = Identity::of(environment);
-        let lay = |container: String| async move { self.overlay(&container, environment).await };
+        let files = overlay::complete(environment);
+        let laid = &files;
+        let lay = |container: String| async move { self.pack(&container, environment, laid).await };
         let (ended, container) = self.execute(&mut held, identity, spec, lay).await?;
         // The next cell of this slot may begin; what the agent left in its files can be read meanwhile.
         drop(held);
-        let files = self.changed_files(&container, environment).await;
+        let changed = self.changed_files(&container, environment, &files).await;
         self.remove_later(container);
-        Ok(capture(ended, files?))
+        Ok(capture(ended, changed?))
     }
 
     /// Takes a gateway, makes the container, runs it to its end, and gives the gateway back if all went well. One that has
@@ -301,8 +303,13 @@ impl Docker {
     }
 
     /// Packs the environment's files. Looks once a path whether the image has a zone file.
-    async fn overlay(&self, container: &str, environment: &Environment) -> Result<Vec<u8>, EngineError> {
-        for file in &environment.files {
+    async fn pack(
+        &self,
+        container: &str,
+        environment: &Environment,
+        files: &[PodFile],
+    ) -> Result<Vec<u8>, EngineError> {
+        for file in files {
             let unknown = matches!(file.node, Node::Zone(_))
                 && file.path.starts_with(ZONES)
                 && !self.zones.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&file.path);
@@ -312,7 +319,7 @@ impl Docker {
             }
         }
         let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
-        overlay::pack(environment, |path| zones.get(path).copied().unwrap_or(false))
+        overlay::pack(files, &environment.user, |path| zones.get(path).copied().unwrap_or(false))
             .map_err(|message| EngineError::Failed { step: "laying the cell's files", message })
     }
 
@@ -326,7 +333,12 @@ impl Docker {
     }
 
     /// What the agent changed. Of the files that we laid ourselves, size, mode and time are looked at.
-    async fn changed_files(&self, container: &str, environment: &Environment) -> Result<Vec<FileChange>, EngineError> {
+    async fn changed_files(
+        &self,
+        container: &str,
+        environment: &Environment,
+        overlay: &[PodFile],
+    ) -> Result<Vec<FileChange>, EngineError> {
         let client = &self.connection.client;
         let list = client.container_changes(container).await.map_err(failed("listing the files changed"))?;
         let list: Vec<(String, Change)> = list
@@ -342,7 +354,7 @@ impl Docker {
             })
             .collect();
         let listed: BTreeSet<&str> = list.iter().map(|(path, _)| path.as_str()).collect();
-        let looks = changes::to_inspect(environment).into_iter().filter(|(path, ..)| listed.contains(path));
+        let looks = changes::to_inspect(environment, overlay).into_iter().filter(|(path, ..)| listed.contains(path));
         let touched = join_all(looks.map(|(path, size, mode)| async move {
             let options = ContainerArchiveInfoOptionsBuilder::new().path(path).build();
             match client.get_container_archive_info(container, Some(options)).await {
@@ -352,7 +364,7 @@ impl Docker {
             }
         }))
         .await;
-        Ok(changes::read(environment, &list, &touched.into_iter().flatten().collect()))
+        Ok(changes::read(environment, overlay, &list, &touched.into_iter().flatten().collect()))
     }
 
     /// Removes a container while other things go on.

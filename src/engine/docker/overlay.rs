@@ -1,8 +1,9 @@
 //! The **overlay**: the files of a cell's environment as one archive, laid over the image before the start.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::engine::environment::{Environment, Node, PodFile};
+use crate::engine::environment::{Environment, Node, PodFile, User};
 
 /// The machine's time-zone database.
 const ZONES: &str = "/usr/share/zoneinfo";
@@ -10,15 +11,50 @@ const ZONES: &str = "/usr/share/zoneinfo";
 /// When every file of a pod was last changed, as far as an agent can see: it must not depend on the cell.
 pub(super) const MTIME: u64 = 1_735_689_600;
 
+/// The files of an environment with the folders that it takes for granted: home and workspace, and what lies between them and a
+/// file. Those are the agent's own; all other parents are the image's, or made by the engine as root's.
+pub(super) fn complete(environment: &Environment) -> Vec<PodFile> {
+    let own = [environment.user.home.as_str(), environment.workdir.as_str()];
+    let named: BTreeSet<&str> = environment.files.iter().map(|file| file.path.as_str()).collect();
+    let folder = |path: &str| PodFile { path: path.to_owned(), node: Node::Folder, mode: 0o755, owned_by_user: true };
+    let mut made: BTreeSet<&str> = BTreeSet::new();
+    let mut files: Vec<PodFile> = Vec::new();
+    for path in own {
+        if !named.contains(path) && path != "/" && made.insert(path) {
+            files.push(folder(path));
+        }
+    }
+    for file in &environment.files {
+        for parent in ancestors(&file.path) {
+            let is_own = own.iter().any(|own| is_below(parent, own));
+            if is_own && !named.contains(parent) && made.insert(parent) {
+                files.push(folder(parent));
+            }
+        }
+        files.push(file.clone());
+    }
+    files
+}
+
+/// Whether `path` lies below `folder`.
+pub(super) fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)
+}
+
+/// The folders above a path, from the top.
+pub(super) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    path.char_indices().filter(|(at, letter)| *letter == '/' && *at > 0).map(|(at, _)| &path[..at])
+}
+
 /// Packs the files into a tar archive, to be unpacked at `/`. `in_image` says whether the image already
 /// has the zone file that belongs at a path.
 ///
 /// # Errors
 /// When a zone cannot be read, or a path cannot be archived.
-pub(super) fn pack(environment: &Environment, in_image: impl Fn(&str) -> bool) -> Result<Vec<u8>, String> {
+pub(super) fn pack(files: &[PodFile], user: &User, in_image: impl Fn(&str) -> bool) -> Result<Vec<u8>, String> {
     let mut archive = tar::Builder::new(Vec::new());
-    for file in &environment.files {
-        append(&mut archive, file, environment, &in_image).map_err(|error| format!("{}: {error}", file.path))?;
+    for file in files {
+        append(&mut archive, file, user, &in_image).map_err(|error| format!("{}: {error}", file.path))?;
     }
     archive.into_inner().map_err(|error| error.to_string())
 }
@@ -26,14 +62,14 @@ pub(super) fn pack(environment: &Environment, in_image: impl Fn(&str) -> bool) -
 fn append(
     archive: &mut tar::Builder<Vec<u8>>,
     file: &PodFile,
-    environment: &Environment,
+    user: &User,
     in_image: impl Fn(&str) -> bool,
 ) -> Result<(), std::io::Error> {
     let path = file.path.trim_start_matches('/');
     let mut header = tar::Header::new_gnu();
     header.set_mtime(MTIME);
     header.set_mode(file.mode);
-    let (uid, gid) = if file.owned_by_user { (environment.user.uid, environment.user.gid) } else { (0, 0) };
+    let (uid, gid) = if file.owned_by_user { (user.uid, user.gid) } else { (0, 0) };
     header.set_uid(u64::from(uid));
     header.set_gid(u64::from(gid));
     let mut regular = |bytes: &[u8]| {
@@ -76,7 +112,6 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
-    use crate::engine::environment::User;
 
     fn environment(files: Vec<PodFile>) -> Environment {
         Environment {
@@ -104,13 +139,15 @@ mod tests {
     #[test]
     fn every_node_arrives_with_its_owner_and_mode() {
         let long = format!("/home/dev/{}", "x".repeat(140));
+        let user = environment(Vec::new()).user;
         let packed = pack(
-            &environment(vec![
+            &[
                 file("/home/dev", Node::Folder, true),
                 file(&long, Node::File(b"text".to_vec()), true),
                 file("/etc/localtime", Node::Link(String::from("/usr/share/zoneinfo/UTC")), false),
                 file("/usr/share/zoneinfo/UTC", Node::Zone(String::from("UTC")), false),
-            ]),
+            ],
+            &user,
             |_| true,
         )
         .unwrap();
@@ -142,8 +179,39 @@ mod tests {
     #[test]
     fn a_zone_cannot_lead_out_of_the_database() {
         for name in ["../../../etc/passwd", "/etc/passwd", "Europe//Paris", ""] {
-            let packed = pack(&environment(vec![file("/z", Node::Zone(name.to_owned()), false)]), |_| false);
+            let files = [file("/z", Node::Zone(name.to_owned()), false)];
+            let packed = pack(&files, &environment(Vec::new()).user, |_| false);
             assert!(packed.unwrap_err().contains("no name of a time zone"), "{name}");
         }
+    }
+
+    #[test]
+    fn folders_taken_for_granted_are_the_agents_own() {
+        let files = vec![
+            file("/etc/agent/policy", Node::File(Vec::new()), false),
+            file("/home/dev/.config/agent/settings", Node::File(Vec::new()), true),
+            file("/home/dev/.config/agent/more", Node::File(Vec::new()), true),
+        ];
+        let complete = complete(&environment(files));
+        let paths: Vec<(&str, bool)> = complete.iter().map(|file| (file.path.as_str(), file.owned_by_user)).collect();
+        assert_eq!(
+            paths,
+            [
+                ("/home/dev", true),
+                ("/workspace", true),
+                ("/etc/agent/policy", false),
+                ("/home/dev/.config", true),
+                ("/home/dev/.config/agent", true),
+                ("/home/dev/.config/agent/settings", true),
+                ("/home/dev/.config/agent/more", true),
+            ]
+        );
+    }
+
+    #[test]
+    fn places_are_compared_by_whole_names() {
+        assert!(is_below("/tmp/x", "/tmp") && is_below("/tmp/x", "/tmp/") && !is_below("/tmpx", "/tmp"));
+        assert!(!is_below("/tmp", "/tmp") && !is_below("/tmp/", "/tmp"));
+        assert_eq!(ancestors("/a/b/c").collect::<Vec<_>>(), ["/a", "/a/b"]);
     }
 }
