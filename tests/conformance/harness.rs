@@ -163,6 +163,7 @@ pub(crate) fn environment(script: &str) -> Environment {
         mode: 0o644,
         owned_by_user,
     };
+    let folder = |path: &str| PodFile { path: path.to_owned(), node: Node::Folder, mode: 0o755, owned_by_user: true };
     let text = |text: &str| Node::File(text.as_bytes().to_vec());
     Environment {
         variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
@@ -176,8 +177,10 @@ pub(crate) fn environment(script: &str) -> Environment {
                 false,
             ),
             file("/etc/group", text("root:x:0:\nstaff:x:1235:\n"), false),
-            PodFile { path: "/home/alice".to_owned(), node: Node::Folder, mode: 0o755, owned_by_user: true },
-            PodFile { path: "/workspace".to_owned(), node: Node::Folder, mode: 0o755, owned_by_user: true },
+            folder("/home/alice"),
+            folder("/home/alice/.config"),
+            folder("/home/alice/.config/agent"),
+            folder("/workspace"),
             file("/workspace/README.md", text("# A project\n"), true),
             file("/home/alice/.config/agent/settings.json", text("{}\n"), true),
         ],

@@ -1,6 +1,7 @@
 //! The machine that an agent finds is the one that the cell describes.
 
 use parallax::engine::Engine;
+use parallax::engine::environment::{Node, PodFile};
 
 use crate::harness::{environment, job, output};
 
@@ -56,6 +57,10 @@ pub(crate) async fn names_and_accounts_are_the_cells(engine: &dyn Engine) {
     other.user.home = "/srv/people/bob".to_owned();
     other.user.uid = 4321;
     other.workdir = "/src/app".to_owned();
+    for path in [&other.user.home, &other.workdir] {
+        let path = path.clone();
+        other.files.push(PodFile { path, node: Node::Folder, mode: 0o755, owned_by_user: true });
+    }
     other.variables.insert("HOME".to_owned(), other.user.home.clone());
     let capture = engine.run(0, &job("c0002", other)).await.unwrap();
     assert_eq!(
