@@ -68,9 +68,8 @@ pub(crate) fn pods_and_gateways_die_with_the_program() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    if !eventually(|| processes(&format!("sleep {mark}")).len() >= 3 || victim_has_ended(victim.id())) {
-        panic!("the victim did not start its cell");
-    }
+    let started = eventually(|| processes(&format!("sleep {mark}")).len() >= 3 || victim_has_ended(victim.id()));
+    assert!(started, "the victim did not start its cell");
     if victim_has_ended(victim.id()) {
         assert!(victim.wait().unwrap().success());
         return; // Skipped there, with the reason.

@@ -114,11 +114,8 @@ pub(crate) fn docker(checks: &[(&str, Check)]) {
     });
 }
 
-/// Runs the embedded check `name` again as an unprivileged user, if we are root.
-pub(crate) fn rootless(name: &str) {
-    if !nix::unistd::geteuid().is_root() {
-        return; // The embedded suite is rootless already.
-    }
+/// Copies of the tests and of the program that everybody can read and run.
+fn copies() -> (&'static Path, &'static Path) {
     static COPIES: OnceLock<(tempfile::TempDir, PathBuf, PathBuf)> = OnceLock::new();
     let (_, test, program) = COPIES.get_or_init(|| {
         let folder = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().unwrap();
@@ -131,8 +128,17 @@ pub(crate) fn rootless(name: &str) {
         let program = copy(program(), "parallax");
         (folder, test, program)
     });
+    (test, program)
+}
+
+/// Runs the test `name` of the embedded engine again as an unprivileged user, if we are root.
+pub(crate) fn rootless(name: &str) {
+    if !nix::unistd::geteuid().is_root() {
+        return; // The embedded suite is rootless already.
+    }
+    let (test, program) = copies();
     let output = Command::new(test)
-        .args(["--exact", &format!("embedded::{name}"), "--nocapture"])
+        .args(["--exact", name, "--nocapture"])
         .env("PARALLAX_PROGRAM", program)
         .env("HOME", "/nonexistent")
         .current_dir("/")

@@ -53,10 +53,10 @@ pub(crate) async fn names_and_accounts_are_the_cells(engine: &dyn Engine) {
     assert_eq!(output(engine, script).await, expected);
 
     let mut other = environment("uname -n; echo ~; id -u; pwd; touch ~/x here && echo written");
-    other.hostname = "laptop".to_owned();
-    other.user.home = "/srv/people/bob".to_owned();
+    "laptop".clone_into(&mut other.hostname);
+    "/srv/people/bob".clone_into(&mut other.user.home);
     other.user.uid = 4321;
-    other.workdir = "/src/app".to_owned();
+    "/src/app".clone_into(&mut other.workdir);
     for path in [&other.user.home, &other.workdir] {
         let path = path.clone();
         other.files.push(PodFile { path, node: Node::Folder, mode: 0o755, owned_by_user: true });

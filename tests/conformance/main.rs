@@ -4,6 +4,8 @@
 //! An engine that this machine cannot run is skipped with the reason printed, unless `PARALLAX_REQUIRE` names it
 //! (`PARALLAX_REQUIRE=docker,embedded,rootless`). As root, the rootless suite is run by an unprivileged user.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
+
 mod endings;
 mod harness;
 mod isolation;
@@ -27,7 +29,7 @@ macro_rules! suite {
 
         /// The embedded engine as an unprivileged user, where the tests are run by root.
         mod rootless {
-            $(#[test] fn $check() { super::harness::rootless(stringify!($check)); })*
+            $(#[test] fn $check() { super::harness::rootless(concat!("embedded::", stringify!($check))); })*
         }
     };
 }
@@ -82,6 +84,21 @@ fn embedded_pods_end_when_they_are_given_up() {
 #[test]
 fn embedded_pods_and_gateways_die_with_the_program() {
     endings::pods_and_gateways_die_with_the_program();
+}
+
+#[test]
+fn rootless_pods_end_when_they_are_given_up() {
+    harness::rootless("embedded_pods_end_when_they_are_given_up");
+}
+
+#[test]
+fn rootless_pods_and_gateways_die_with_the_program() {
+    harness::rootless("embedded_pods_and_gateways_die_with_the_program");
+}
+
+#[test]
+fn rootless_install_scripts_run_once_in_a_pod() {
+    harness::rootless("embedded_install_scripts_run_once_in_a_pod");
 }
 
 /// Not a test: the program that is killed by the one above.
