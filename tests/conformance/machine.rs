@@ -95,3 +95,33 @@ pub(crate) async fn only_the_agents_folders_are_writable(engine: &dyn Engine) {
     "#;
     assert_eq!(output(engine, script).await, "moved\nalice\nalice\nalice\n");
 }
+
+pub(crate) async fn files_are_laid_among_the_programs_too(engine: &dyn Engine) {
+    let mut cell = environment(
+        "cat /usr/share/parallax/deep/note /usr/share/zoneinfo/zone.tab && ls /usr/share/zoneinfo | grep -cx Asia
+        ls /usr/share | grep -cx doc; ! touch /usr/share/parallax/new 2> /dev/null",
+    );
+    let file = |path: &str, text: &str| PodFile {
+        path: path.to_owned(),
+        node: Node::File(text.as_bytes().to_vec()),
+        mode: 0o644,
+        owned_by_user: false,
+    };
+    cell.files.push(PodFile {
+        path: "/usr/share/parallax".to_owned(),
+        node: Node::Folder,
+        mode: 0o755,
+        owned_by_user: false,
+    });
+    cell.files.push(PodFile {
+        path: "/usr/share/parallax/deep".to_owned(),
+        node: Node::Folder,
+        mode: 0o755,
+        owned_by_user: false,
+    });
+    cell.files.push(file("/usr/share/parallax/deep/note", "laid\n"));
+    cell.files.push(file("/usr/share/zoneinfo/zone.tab", "replaced\n"));
+    let capture = engine.run(0, &job("c0001", cell)).await.unwrap();
+    assert_eq!(capture.stdout.text(), "laid\nreplaced\n1\n1\n", "{}", capture.stderr.text());
+    assert_eq!(output(engine, "ls -d /usr/share/parallax 2> /dev/null || echo gone").await, "gone\n");
+}

@@ -39,6 +39,7 @@ suite![
     machine::variables_are_exactly_the_cells,
     machine::names_and_accounts_are_the_cells,
     machine::processors_are_the_cells,
+    machine::files_are_laid_among_the_programs_too,
     machine::only_the_agents_folders_are_writable,
     network::every_name_and_address_ends_at_the_gateway,
     network::nothing_else_answers,
