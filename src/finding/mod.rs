@@ -2,6 +2,7 @@
 //! are the contract of `findings.json`; others read them. Knows nothing of containers, files or terminals.
 
 pub mod classify;
+pub mod codepoint;
 pub mod disclose;
 pub mod explain;
 pub mod group;
