@@ -5,17 +5,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::context::Context;
+use super::date::Window;
 use super::mask;
 use super::moment::{self, Basis};
-use super::date::Window;
-
-/// What stands for a text that is random and has no class.
-const RANDOM: &str = "${random}";
 
 /// How a column's raw text is read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     basis: Option<Basis>,
+    /// Whether the values of dates are told as features of their own.
+    dates_told: bool,
     echoes: Vec<Echo>,
     mask: Mask,
 }
@@ -27,6 +26,8 @@ struct Echo {
     form: &'static str,
     /// What stands here where the level is unset: the agent's own default.
     default: Option<String>,
+    /// Whether it is told as a feature of its own.
+    told: bool,
 }
 
 /// What is random here.
@@ -37,7 +38,9 @@ enum Mask {
     Nothing,
     /// Values of the opaque classes.
     Classes,
-    /// Everything but these, which were seen too often for chance.
+    /// Words but these, which were seen too often for chance.
+    Words(HashSet<String>),
+    /// Everything but these texts, which were seen too often for chance.
     AllBut(HashSet<String>),
 }
 
@@ -68,9 +71,11 @@ pub(super) struct Reading {
 impl Plan {
     /// Decides how to read a column from its samples. `all` are the contexts of every capture, those without this
     /// column too.
-    pub(super) fn decide(samples: &[Sample<'_>], all: &[Context], window: &Window) -> Self {
+    pub(super) fn decide(samples: &[Sample<'_>], all: &[Context], window: Window) -> Self {
         let mut plan = Self::default();
         plan.basis = moment::decide(samples.iter().map(|s| (s.text, s.context.clock)), window);
+        let timezone = samples.first().and_then(|s| s.context.timezone());
+        plan.dates_told = timezone.is_none_or(|factor| follows_presence(factor, samples, all));
         let mut texts: Vec<String> = samples.iter().map(|s| plan.without_moments(s, window).0).collect();
         while plan.echoes.len() < 6 {
             let Some((echo, after)) = best_echo(samples, &texts, all, &plan.echoes) else { break };
@@ -86,9 +91,8 @@ impl Plan {
         self.basis.is_none() && self.echoes.is_empty() && matches!(self.mask, Mask::Nothing)
     }
 
-    fn without_moments(&self, sample: &Sample<'_>, window: &Window) -> (String, Option<moment::Rewritten>) {
-        let rewritten =
-            self.basis.and_then(|basis| moment::rewrite(sample.text, window, &sample.context.clock, basis));
+    fn without_moments(&self, sample: &Sample<'_>, window: Window) -> (String, Option<moment::Rewritten>) {
+        let rewritten = self.basis.and_then(|basis| moment::rewrite(sample.text, window, &sample.context.clock, basis));
         match rewritten {
             Some(rewritten) => (rewritten.text.clone(), Some(rewritten)),
             None => (sample.text.to_owned(), None),
@@ -96,17 +100,19 @@ impl Plan {
     }
 
     /// Reads a text.
-    pub(super) fn read(&self, sample: &Sample<'_>, window: &Window) -> Reading {
+    pub(super) fn read(&self, sample: &Sample<'_>, window: Window) -> Reading {
         let (mut text, moments) = self.without_moments(sample, window);
         let mut reading = Reading::default();
         if let Some(moments) = moments {
             reading.formats = Some(moments.formats.join(" \u{b7} "));
-            reading.shifts = (!moments.shifts.is_empty()).then(|| moments.shifts.join(" \u{b7} "));
+            reading.shifts = (self.dates_told && !moments.shifts.is_empty()).then(|| moments.shifts.join(" \u{b7} "));
         }
         for echo in &self.echoes {
             if let Some(replaced) = echo.apply(&text, sample.context) {
                 text = replaced;
-                reading.echoes.push(echo.factor);
+                if echo.told && !reading.echoes.contains(&echo.factor) {
+                    reading.echoes.push(echo.factor);
+                }
             }
         }
         match &self.mask {
@@ -118,10 +124,17 @@ impl Plan {
                     text = masked;
                 }
             }
+            Mask::Words(known) => {
+                let masked = mask::only_known(&text, known);
+                if masked != text {
+                    reading.shape = Some(mask::shape(&text));
+                    text = masked;
+                }
+            }
             Mask::AllBut(kept) => {
                 if !kept.contains(&text) {
                     reading.shape = Some(mask::shape(&text));
-                    text = String::from(RANDOM);
+                    text = String::from(mask::RANDOM);
                 }
             }
         }
@@ -150,18 +163,24 @@ fn distinct(texts: &[String]) -> usize {
 fn best_echo(samples: &[Sample<'_>], texts: &[String], all: &[Context], known: &[Echo]) -> Option<(Echo, Vec<String>)> {
     let context = samples.first()?.context;
     let before = distinct(texts);
+    if before == 1 && samples.len() == all.len() {
+        return None;
+    }
     let mut best: Option<(usize, Echo, Vec<String>)> = None;
     for factor in 0..context.factors() {
+        let cases = Cases::of(factor, samples, texts);
+        let mut told = None;
         for form in context.form_names(factor) {
             if known.iter().any(|echo| echo.factor == factor && echo.form == form) {
                 continue;
             }
-            let mut echo = Echo { factor, form, default: None };
-            let Some(after) = attempt(&echo, samples, texts, all, before) else { continue };
+            let mut echo = Echo { factor, form, default: None, told: false };
+            let Some(after) = cases.attempt(&echo, all, before) else { continue };
             let (default, after) = with_default(&echo, samples, texts, after);
-            echo.default = default;
             let count = distinct(&after);
             if best.as_ref().is_none_or(|(fewest, ..)| count < *fewest) {
+                echo.default = default;
+                echo.told = *told.get_or_insert_with(|| follows_presence(factor, samples, all));
                 best = Some((count, echo, after));
             }
         }
@@ -169,46 +188,55 @@ fn best_echo(samples: &[Sample<'_>], texts: &[String], all: &[Context], known: &
     best.map(|(_, echo, after)| (echo, after))
 }
 
-/// The texts after an echo, if it is to be believed: several levels stand here, each under itself, and fewer different
-/// texts are left. A factor with just one set level proves itself by standing here always and only under that level.
-fn attempt(
-    echo: &Echo,
-    samples: &[Sample<'_>],
-    texts: &[String],
-    all: &[Context],
-    before: usize,
-) -> Option<Vec<String>> {
-    let mut levels = HashSet::new();
-    let mut hits = 0;
-    let mut after = Vec::with_capacity(texts.len());
-    for (sample, text) in samples.iter().zip(texts) {
-        match echo.apply(text, sample.context) {
-            Some(replaced) => {
-                levels.insert(sample.context.level(echo.factor));
-                hits += 1;
-                after.push(replaced);
-            }
-            None => after.push(text.clone()),
+/// The samples of a column by text and level of one factor: what an echo of that factor can make of them.
+struct Cases<'a> {
+    list: Vec<(&'a str, &'a Context, usize)>,
+    of_sample: Vec<usize>,
+}
+
+impl<'a> Cases<'a> {
+    fn of(factor: usize, samples: &[Sample<'a>], texts: &'a [String]) -> Self {
+        let mut index: HashMap<(&str, u16), usize> = HashMap::new();
+        let mut list: Vec<(&str, &Context, usize)> = Vec::new();
+        let mut of_sample = Vec::with_capacity(samples.len());
+        for (sample, text) in samples.iter().zip(texts) {
+            let case = *index.entry((text, sample.context.level(factor))).or_insert_with(|| {
+                list.push((text, sample.context, 0));
+                list.len() - 1
+            });
+            list[case].2 += 1;
+            of_sample.push(case);
         }
+        Self { list, of_sample }
     }
-    if levels.len() >= 2 && distinct(&after) < before {
-        return Some(after);
+
+    /// The texts after an echo, if it is to be believed: several levels stand here, each under itself, and fewer
+    /// different texts are left. A form that just one level has proves itself by standing here always and only under
+    /// that level.
+    fn attempt(&self, echo: &Echo, all: &[Context], before: usize) -> Option<Vec<String>> {
+        let after: Vec<Option<String>> = self.list.iter().map(|(text, context, _)| echo.apply(text, context)).collect();
+        let hit = || self.list.iter().zip(&after).filter(|(_, after)| after.is_some()).map(|(case, _)| case);
+        let (_, first, _) = hit().next()?;
+        let level = first.level(echo.factor);
+        let after_or = |case: usize| after[case].as_deref().unwrap_or(self.list[case].0);
+        let result = || self.of_sample.iter().map(|case| after_or(*case).to_owned()).collect();
+        if hit().any(|(_, context, _)| context.level(echo.factor) != level) {
+            let left: HashSet<&str> = (0..self.list.len()).map(after_or).collect();
+            return (left.len() < before).then(result);
+        }
+        if first.levels_with(echo.factor, echo.form) != 1 {
+            return None;
+        }
+        let form = first.forms(echo.factor).iter().find(|form| form.name == echo.form)?;
+        let telling = form.text.chars().count() >= if form.text.chars().all(char::is_alphanumeric) { 6 } else { 4 };
+        let hits: usize = hit().map(|(_, _, n)| n).sum();
+        let under = all.iter().filter(|context| context.level(echo.factor) == level).count();
+        let elsewhere = self
+            .list
+            .iter()
+            .any(|(text, context, _)| context.level(echo.factor) != level && form.substitute(text, "").is_some());
+        (telling && hits == under && !elsewhere).then(result)
     }
-    let level = *levels.iter().next().filter(|_| levels.len() == 1)?;
-    let context = samples.first()?.context;
-    if context.set_levels(echo.factor) != 1 || samples.len() == all.len() && before == 1 {
-        return None;
-    }
-    let form = samples
-        .iter()
-        .find(|s| s.context.level(echo.factor) == level)
-        .and_then(|s| s.context.forms(echo.factor).iter().find(|form| form.name == echo.form))?;
-    let under = all.iter().filter(|context| context.level(echo.factor) == level).count();
-    let elsewhere = samples
-        .iter()
-        .zip(texts)
-        .any(|(s, text)| s.context.level(echo.factor) != level && form.substitute(text, "").is_some());
-    (form.text.chars().count() >= 6 && hits == under && !elsewhere).then_some(after)
 }
 
 /// Where the level is unset, one constant text in the place of the echo is the agent's own default for it.
@@ -232,6 +260,19 @@ fn with_default(
     }
 }
 
+/// Whether each level of a factor has this column always or never. Elsewhere a level's echo and a zone's date would only
+/// say once more, mixed together, what two other features say: that the place is there, and what the level is.
+fn follows_presence(factor: usize, samples: &[Sample<'_>], all: &[Context]) -> bool {
+    let mut count: HashMap<u16, (usize, usize)> = HashMap::new();
+    for context in all {
+        count.entry(context.level(factor)).or_default().0 += 1;
+    }
+    for sample in samples {
+        count.entry(sample.context.level(factor)).or_default().1 += 1;
+    }
+    count.values().all(|(captures, here)| *here == 0 || here == captures)
+}
+
 /// Decides what is random. The proof is replicates: captures of one and the same environment that differ.
 fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
     if distinct(texts) <= 1 {
@@ -244,17 +285,26 @@ fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
         if masked != texts && !is_random(samples, &masked, &everything) {
             return Mask::Classes;
         }
-        let mut count: HashMap<&str, usize> = HashMap::new();
-        for text in texts {
-            *count.entry(text).or_default() += 1;
+        let known = often(texts.iter().flat_map(|text| mask::words(text).collect::<HashSet<_>>()), texts.len());
+        let masked: Vec<String> = texts.iter().map(|text| mask::only_known(text, &known)).collect();
+        if !is_random(samples, &masked, &everything) {
+            return Mask::Words(known);
         }
-        let often = (texts.len() / 12).max(4);
-        let kept = count.into_iter().filter(|(_, n)| *n >= often).map(|(text, _)| text.to_owned()).collect();
-        return Mask::AllBut(kept);
+        return Mask::AllBut(often(texts.iter().map(String::as_str), texts.len()));
     }
     // Here constant, there random: look at those captures alone that have an identifier.
     let opaque: Vec<usize> = everything.into_iter().filter(|i| !mask::spans(&texts[*i]).is_empty()).collect();
     if !opaque.is_empty() && is_random(samples, texts, &opaque) { Mask::Classes } else { Mask::Nothing }
+}
+
+/// What occurs too often for chance.
+fn often<'a>(all: impl Iterator<Item = &'a str>, samples: usize) -> HashSet<String> {
+    let mut count: HashMap<&str, usize> = HashMap::new();
+    for text in all {
+        *count.entry(text).or_default() += 1;
+    }
+    let enough = (samples / 12).max(4);
+    count.into_iter().filter(|(_, n)| *n >= enough).map(|(text, _)| text.to_owned()).collect()
 }
 
 /// Whether the texts of these samples are (nearly) all different for no reason that we vary.

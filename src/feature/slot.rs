@@ -80,9 +80,8 @@ fn align(common: &[Token<'_>], tokens: &[Token<'_>]) -> Vec<Option<usize>> {
 pub(super) fn cut(line: &str, skeleton: &[Arc<str>], tokeniser: &Tokeniser) -> Cut {
     let tokens = tokeniser.tokens(line);
     let same = |i: usize, j: usize| *skeleton[i] == *tokens[j].text && tokens[j].sort != Sort::Moment;
-    let partner = pair_trimmed(skeleton.len(), tokens.len(), same, |i, j| {
-        if same(i, j) { weight(tokens[j].sort) } else { 0 }
-    });
+    let partner =
+        pair_trimmed(skeleton.len(), tokens.len(), same, |i, j| if same(i, j) { weight(tokens[j].sort) } else { 0 });
     let mut gaps: Vec<(usize, String)> = Vec::with_capacity(skeleton.len() + 1);
     let mut missing = Vec::new();
     let (mut at, mut from, mut text) = (0, 0, String::new());
@@ -151,11 +150,6 @@ impl Skeleton {
     /// The word before a gap, for people.
     pub(super) fn word_before(&self, gap: usize) -> Option<&str> {
         self.tokens[..gap].iter().rev().map(|t| &**t).find(|t| t.chars().any(char::is_alphanumeric))
-    }
-
-    /// The skeleton's text, for an address.
-    pub(super) fn label(&self) -> String {
-        self.tokens.iter().map(|t| &**t).collect()
     }
 }
 

@@ -80,7 +80,9 @@ impl Table {
         if let Some(shifts) = &reading.shifts {
             self.put(row, id, Aspect::Shift, "", shifts);
         }
-        if let Some(shape) = &reading.shape {
+        let is_order = self.columns[id].kind == FeatureKind::Order;
+        // A random order has no form.
+        if let Some(shape) = reading.shape.as_ref().filter(|_| !is_order) {
             self.put(row, id, Aspect::Shape, "", shape);
         }
         for factor in &reading.echoes {
