@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::context::Context;
-use super::date::Window;
 use super::mask;
 use super::moment::{self, Basis};
+use super::date::Window;
 
 /// What stands for a text that is random and has no class.
 const RANDOM: &str = "${random}";
@@ -87,7 +87,8 @@ impl Plan {
     }
 
     fn without_moments(&self, sample: &Sample<'_>, window: &Window) -> (String, Option<moment::Rewritten>) {
-        let rewritten = self.basis.and_then(|basis| moment::rewrite(sample.text, window, &sample.context.clock, basis));
+        let rewritten =
+            self.basis.and_then(|basis| moment::rewrite(sample.text, window, &sample.context.clock, basis));
         match rewritten {
             Some(rewritten) => (rewritten.text.clone(), Some(rewritten)),
             None => (sample.text.to_owned(), None),

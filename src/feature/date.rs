@@ -67,8 +67,7 @@ pub(super) fn find(line: &str, window: &Window) -> Vec<Found> {
 }
 
 fn has_weekday(line: &str) -> bool {
-    line.split(|c: char| !c.is_alphabetic() && c != '-')
-        .any(|word| weekday(&word.to_lowercase()).is_some_and(|n| n.long))
+    line.split(|c: char| !c.is_alphabetic() && c != '-').any(|word| weekday(&word.to_lowercase()).is_some_and(|n| n.long))
 }
 
 /// A parser's answer: the lexeme after it, the byte after it, and what was read.
@@ -103,7 +102,8 @@ fn moment(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<(usize, F
             return done(zone_next, zone_end, readings);
         }
         let (next, end, suffix) = trailing_weekday(lexemes, next).unwrap_or((next, end, String::new()));
-        let readings = dates.iter().map(|d| (Stamp::Date(d.value), format!("{prefix}{}{suffix}", d.format))).collect();
+        let readings =
+            dates.iter().map(|d| (Stamp::Date(d.value), format!("{prefix}{}{suffix}", d.format))).collect();
         return done(next, end, readings);
     }
     if let Some(time) = time(lexemes, at) {
@@ -117,8 +117,7 @@ fn moment(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<(usize, F
 fn epoch(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<(i64, usize, usize, &'static str)> {
     let (value, digits) = lexemes.number(at)?;
     let value = i64::try_from(value).ok()?;
-    let near =
-        |millis: i64| chrono::DateTime::from_timestamp_millis(millis).is_some_and(|t| window.has(t.date_naive()));
+    let near = |millis: i64| chrono::DateTime::from_timestamp_millis(millis).is_some_and(|t| window.has(t.date_naive()));
     match digits {
         13 if near(value) => Some((value, at + 1, lexemes.end(at)?, "epoch milliseconds")),
         16 if near(value / 1000) => Some((value / 1000, at + 1, lexemes.end(at)?, "epoch microseconds")),
@@ -388,12 +387,7 @@ fn zone(lexemes: &Lexemes<'_>, at: usize) -> Option<(Option<i32>, usize, usize, 
             let gap = lexemes.gap(i)?;
             let lead = if gap.starts_with(' ') { " " } else { "" };
             let space = if name.is_empty() { "" } else { space };
-            return Some((
-                Some(sign * minutes * 60),
-                next,
-                lexemes.end(next - 1)?,
-                format!("{space}{name}{lead}{code}"),
-            ));
+            return Some((Some(sign * minutes * 60), next, lexemes.end(next - 1)?, format!("{space}{name}{lead}{code}")));
         }
     }
     if name.is_empty() { None } else { Some((Some(0), i, lexemes.end(i - 1)?, format!("{space}{name}"))) }
@@ -441,9 +435,7 @@ mod tests {
 
     #[test]
     fn other_days_and_versions_stay_text() {
-        for line in
-            ["cutoff 2025-05-14", "claude 2.1.91.9f2", "opus-4-20250219", "May 2026 is far", "a 10:99 b", "ratio 1/2/3"]
-        {
+        for line in ["cutoff 2025-05-14", "claude 2.1.91.9f2", "opus-4-20250219", "May 2026 is far", "a 10:99 b", "ratio 1/2/3"] {
             assert_eq!(formats(line), [], "{line}");
         }
     }

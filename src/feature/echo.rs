@@ -216,10 +216,7 @@ mod tests {
     #[test]
     fn substitutes_whole_words_only() {
         let dev = Form { name: "raw", text: "dev".into() };
-        assert_eq!(
-            dev.substitute("a device for dev, dev", "${user}").as_deref(),
-            Some("a device for ${user}, ${user}")
-        );
+        assert_eq!(dev.substitute("a device for dev, dev", "${user}").as_deref(), Some("a device for ${user}, ${user}"));
         assert_eq!(dev.substitute("a device", "${user}"), None);
     }
 

@@ -98,9 +98,7 @@ impl Walk<'_> {
             Node::Array(elements) => self.array(elements, address, place),
             Node::String(quoted) => self.string(quoted, address, place),
             // A number is not the string of its digits.
-            Node::Scalar(text) => {
-                self.leaf(FeatureKind::Json, format!("{address} value"), place.to_owned(), text.clone())
-            }
+            Node::Scalar(text) => self.leaf(FeatureKind::Json, format!("{address} value"), place.to_owned(), text.clone()),
         }
     }
 
@@ -112,11 +110,7 @@ impl Walk<'_> {
         let keys = numbered(members.iter().map(|(key, _)| mask::masked(key)));
         for (key, (_, value)) in keys.iter().zip(members) {
             let dot = if place.ends_with(' ') { "" } else { "." };
-            self.node(
-                value,
-                &format!("{address}/{}", key.replace('~', "~0").replace('/', "~1")),
-                &format!("{place}{dot}{key}"),
-            );
+            self.node(value, &format!("{address}/{}", key.replace('~', "~0").replace('/', "~1")), &format!("{place}{dot}{key}"));
         }
         if keys.len() > 1 {
             let place = format!("{} \u{b7} order of keys", place.trim_end_matches([' ', '\u{b7}']));

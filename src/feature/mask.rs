@@ -58,9 +58,7 @@ fn run(bytes: &[u8], whole: Range<usize>, found: &mut Vec<(Range<usize>, Opaque)
     let mut word = at;
     let before = found.len();
     while at <= whole.end {
-        if at + 36 <= whole.end
-            && (at == whole.start || !bytes[at - 1].is_ascii_alphanumeric())
-            && is_uuid(&bytes[at..at + 36])
+        if at + 36 <= whole.end && (at == whole.start || !bytes[at - 1].is_ascii_alphanumeric()) && is_uuid(&bytes[at..at + 36])
         {
             found.push((at..at + 36, Opaque::Uuid));
             at += 36;
@@ -194,19 +192,14 @@ mod tests {
     fn finds_identifiers_inside_names() {
         let uuid = "688a7c2c-f649-4fe2-b683-dbfbd306fcf2";
         assert_eq!(classes(&format!("user_{uuid}-x")), [(uuid, Opaque::Uuid)]);
-        assert_eq!(
-            classes("id=7a418e7ef72cd177913c1fc8631aca7a,"),
-            [("7a418e7ef72cd177913c1fc8631aca7a", Opaque::Hex)]
-        );
+        assert_eq!(classes("id=7a418e7ef72cd177913c1fc8631aca7a,"), [("7a418e7ef72cd177913c1fc8631aca7a", Opaque::Hex)]);
         assert_eq!(classes("msg_01Xy7ZkQpL2mN8vB3cD4eF"), [("01Xy7ZkQpL2mN8vB3cD4eF", Opaque::Base64)]);
         assert_eq!(classes("port 123456 of 99"), [("123456", Opaque::Number)]);
     }
 
     #[test]
     fn leaves_names_alone() {
-        for name in
-            ["dangerouslyDisableSandbox", "X-Stainless-Package-Version", "advanced-tool-use-x", "internationalization"]
-        {
+        for name in ["dangerouslyDisableSandbox", "X-Stainless-Package-Version", "advanced-tool-use-x", "internationalization"] {
             assert_eq!(classes(name), [], "{name}");
         }
     }

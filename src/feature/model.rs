@@ -143,8 +143,7 @@ impl TextModel {
             }
         }
         if texts.len() > 1 {
-            let ids: Vec<Vec<usize>> =
-                texts.iter().map(|(_, l)| template.align(l).into_iter().flatten().collect()).collect();
+            let ids: Vec<Vec<usize>> = texts.iter().map(|(_, l)| template.align(l).into_iter().flatten().collect()).collect();
             template.join_alternatives(&ids);
         }
         if texts.iter().all(|(_, lines)| lines.len() <= 1) {

@@ -34,8 +34,7 @@ impl OrderModel {
         tokeniser: &Tokeniser,
         table: &mut Table,
     ) -> Self {
-        let mut common: HashSet<String> =
-            samples.first().map(|(_, names)| names.iter().cloned().collect()).unwrap_or_default();
+        let mut common: HashSet<String> = samples.first().map(|(_, names)| names.iter().cloned().collect()).unwrap_or_default();
         for (_, names) in samples {
             common.retain(|name| names.contains(name));
         }

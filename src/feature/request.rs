@@ -155,9 +155,7 @@ impl Requests {
         let port = exchange.dialled.rsplit(':').next().unwrap_or_default();
         say(Connection, "port dialled", port.to_owned());
         let query = exchange.target.split_once('?').map(|(_, query)| query).unwrap_or_default();
-        for (key, value) in
-            query.split('&').filter(|pair| !pair.is_empty()).map(|p| p.split_once('=').unwrap_or((p, "")))
-        {
+        for (key, value) in query.split('&').filter(|pair| !pair.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))) {
             say(RequestSequence, &format!("query {}", mask::masked(key)), value.to_owned());
         }
         header::leaves(&exchange.headers, exchange.body.bytes.len(), name, place, out);
@@ -233,9 +231,9 @@ impl Prefixes {
 
     /// A path less the base URL's prefix, identifiers by class; and the prefix.
     fn normal<'a>(&self, path: &'a str, context: &Context) -> (String, &'a str) {
-        let prefix = context
-            .base_path()
-            .map_or("", |(factor, base)| self.by_level.get(&context.level(factor)).map_or(base, String::as_str));
+        let prefix = context.base_path().map_or("", |(factor, base)| {
+            self.by_level.get(&context.level(factor)).map_or(base, String::as_str)
+        });
         let (prefix, rest) = match stripped(path, prefix) {
             Some(rest) => path.split_at(path.len() - rest.len()),
             None => path.split_at(0),

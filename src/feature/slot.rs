@@ -80,8 +80,9 @@ fn align(common: &[Token<'_>], tokens: &[Token<'_>]) -> Vec<Option<usize>> {
 pub(super) fn cut(line: &str, skeleton: &[Arc<str>], tokeniser: &Tokeniser) -> Cut {
     let tokens = tokeniser.tokens(line);
     let same = |i: usize, j: usize| *skeleton[i] == *tokens[j].text && tokens[j].sort != Sort::Moment;
-    let partner =
-        pair_trimmed(skeleton.len(), tokens.len(), same, |i, j| if same(i, j) { weight(tokens[j].sort) } else { 0 });
+    let partner = pair_trimmed(skeleton.len(), tokens.len(), same, |i, j| {
+        if same(i, j) { weight(tokens[j].sort) } else { 0 }
+    });
     let mut gaps: Vec<(usize, String)> = Vec::with_capacity(skeleton.len() + 1);
     let mut missing = Vec::new();
     let (mut at, mut from, mut text) = (0, 0, String::new());
