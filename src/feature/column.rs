@@ -16,6 +16,8 @@ const RANDOM: &str = "${random}";
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     basis: Option<Basis>,
+    /// Whether the values of dates are told as features of their own.
+    dates_told: bool,
     echoes: Vec<Echo>,
     mask: Mask,
 }
@@ -27,6 +29,8 @@ struct Echo {
     form: &'static str,
     /// What stands here where the level is unset: the agent's own default.
     default: Option<String>,
+    /// Whether it is told as a feature of its own.
+    told: bool,
 }
 
 /// What is random here.
@@ -71,6 +75,8 @@ impl Plan {
     pub(super) fn decide(samples: &[Sample<'_>], all: &[Context], window: &Window) -> Self {
         let mut plan = Self::default();
         plan.basis = moment::decide(samples.iter().map(|s| (s.text, s.context.clock)), window);
+        let timezone = samples.first().and_then(|s| s.context.timezone());
+        plan.dates_told = timezone.is_none_or(|factor| follows_presence(factor, samples, all));
         let mut texts: Vec<String> = samples.iter().map(|s| plan.without_moments(s, window).0).collect();
         while plan.echoes.len() < 6 {
             let Some((echo, after)) = best_echo(samples, &texts, all, &plan.echoes) else { break };
@@ -101,12 +107,14 @@ impl Plan {
         let mut reading = Reading::default();
         if let Some(moments) = moments {
             reading.formats = Some(moments.formats.join(" \u{b7} "));
-            reading.shifts = (!moments.shifts.is_empty()).then(|| moments.shifts.join(" \u{b7} "));
+            reading.shifts = (self.dates_told && !moments.shifts.is_empty()).then(|| moments.shifts.join(" \u{b7} "));
         }
         for echo in &self.echoes {
             if let Some(replaced) = echo.apply(&text, sample.context) {
                 text = replaced;
-                reading.echoes.push(echo.factor);
+                if echo.told && !reading.echoes.contains(&echo.factor) {
+                    reading.echoes.push(echo.factor);
+                }
             }
         }
         match &self.mask {
@@ -150,18 +158,24 @@ fn distinct(texts: &[String]) -> usize {
 fn best_echo(samples: &[Sample<'_>], texts: &[String], all: &[Context], known: &[Echo]) -> Option<(Echo, Vec<String>)> {
     let context = samples.first()?.context;
     let before = distinct(texts);
+    if before == 1 && samples.len() == all.len() {
+        return None;
+    }
     let mut best: Option<(usize, Echo, Vec<String>)> = None;
     for factor in 0..context.factors() {
+        let cases = Cases::of(factor, samples, texts);
+        let mut told = None;
         for form in context.form_names(factor) {
             if known.iter().any(|echo| echo.factor == factor && echo.form == form) {
                 continue;
             }
-            let mut echo = Echo { factor, form, default: None };
-            let Some(after) = attempt(&echo, samples, texts, all, before) else { continue };
+            let mut echo = Echo { factor, form, default: None, told: false };
+            let Some(after) = cases.attempt(&echo, all, before) else { continue };
             let (default, after) = with_default(&echo, samples, texts, after);
-            echo.default = default;
             let count = distinct(&after);
             if best.as_ref().is_none_or(|(fewest, ..)| count < *fewest) {
+                echo.default = default;
+                echo.told = *told.get_or_insert_with(|| follows_presence(factor, samples, all));
                 best = Some((count, echo, after));
             }
         }
@@ -169,46 +183,54 @@ fn best_echo(samples: &[Sample<'_>], texts: &[String], all: &[Context], known: &
     best.map(|(_, echo, after)| (echo, after))
 }
 
-/// The texts after an echo, if it is to be believed: several levels stand here, each under itself, and fewer different
-/// texts are left. A factor with just one set level proves itself by standing here always and only under that level.
-fn attempt(
-    echo: &Echo,
-    samples: &[Sample<'_>],
-    texts: &[String],
-    all: &[Context],
-    before: usize,
-) -> Option<Vec<String>> {
-    let mut levels = HashSet::new();
-    let mut hits = 0;
-    let mut after = Vec::with_capacity(texts.len());
-    for (sample, text) in samples.iter().zip(texts) {
-        match echo.apply(text, sample.context) {
-            Some(replaced) => {
-                levels.insert(sample.context.level(echo.factor));
-                hits += 1;
-                after.push(replaced);
-            }
-            None => after.push(text.clone()),
+/// The samples of a column by text and level of one factor: what an echo of that factor can make of them.
+struct Cases<'a> {
+    list: Vec<(&'a str, &'a Context, usize)>,
+    of_sample: Vec<usize>,
+}
+
+impl<'a> Cases<'a> {
+    fn of(factor: usize, samples: &[Sample<'a>], texts: &'a [String]) -> Self {
+        let mut index: HashMap<(&str, u16), usize> = HashMap::new();
+        let mut list: Vec<(&str, &Context, usize)> = Vec::new();
+        let mut of_sample = Vec::with_capacity(samples.len());
+        for (sample, text) in samples.iter().zip(texts) {
+            let case = *index.entry((text, sample.context.level(factor))).or_insert_with(|| {
+                list.push((text, sample.context, 0));
+                list.len() - 1
+            });
+            list[case].2 += 1;
+            of_sample.push(case);
         }
+        Self { list, of_sample }
     }
-    if levels.len() >= 2 && distinct(&after) < before {
-        return Some(after);
+
+    /// The texts after an echo, if it is to be believed: several levels stand here, each under itself, and fewer
+    /// different texts are left. A form that just one level has proves itself by standing here always and only under
+    /// that level.
+    fn attempt(&self, echo: &Echo, all: &[Context], before: usize) -> Option<Vec<String>> {
+        let after: Vec<Option<String>> = self.list.iter().map(|(text, context, _)| echo.apply(text, context)).collect();
+        let hit = || self.list.iter().zip(&after).filter(|(_, after)| after.is_some()).map(|(case, _)| case);
+        let (_, first, _) = hit().next()?;
+        let level = first.level(echo.factor);
+        let after_or = |case: usize| after[case].as_deref().unwrap_or(self.list[case].0);
+        let result = || self.of_sample.iter().map(|case| after_or(*case).to_owned()).collect();
+        if hit().any(|(_, context, _)| context.level(echo.factor) != level) {
+            let left: HashSet<&str> = (0..self.list.len()).map(after_or).collect();
+            return (left.len() < before).then(result);
+        }
+        if first.levels_with(echo.factor, echo.form) != 1 {
+            return None;
+        }
+        let form = first.forms(echo.factor).iter().find(|form| form.name == echo.form)?;
+        let telling = form.text.chars().count() >= if form.text.chars().all(char::is_alphanumeric) { 6 } else { 4 };
+        let hits: usize = hit().map(|(_, _, n)| n).sum();
+        let under = all.iter().filter(|context| context.level(echo.factor) == level).count();
+        let elsewhere = self.list.iter().any(|(text, context, _)| {
+            context.level(echo.factor) != level && form.substitute(text, "").is_some()
+        });
+        (telling && hits == under && !elsewhere).then(result)
     }
-    let level = *levels.iter().next().filter(|_| levels.len() == 1)?;
-    let context = samples.first()?.context;
-    if context.set_levels(echo.factor) != 1 || samples.len() == all.len() && before == 1 {
-        return None;
-    }
-    let form = samples
-        .iter()
-        .find(|s| s.context.level(echo.factor) == level)
-        .and_then(|s| s.context.forms(echo.factor).iter().find(|form| form.name == echo.form))?;
-    let under = all.iter().filter(|context| context.level(echo.factor) == level).count();
-    let elsewhere = samples
-        .iter()
-        .zip(texts)
-        .any(|(s, text)| s.context.level(echo.factor) != level && form.substitute(text, "").is_some());
-    (form.text.chars().count() >= 6 && hits == under && !elsewhere).then_some(after)
 }
 
 /// Where the level is unset, one constant text in the place of the echo is the agent's own default for it.
@@ -230,6 +252,19 @@ fn with_default(
         }
         _ => (None, after),
     }
+}
+
+/// Whether each level of a factor has this column always or never. Elsewhere a level's echo and a zone's date would only
+/// say once more, mixed together, what two other features say: that the place is there, and what the level is.
+fn follows_presence(factor: usize, samples: &[Sample<'_>], all: &[Context]) -> bool {
+    let mut count: HashMap<u16, (usize, usize)> = HashMap::new();
+    for context in all {
+        count.entry(context.level(factor)).or_default().0 += 1;
+    }
+    for sample in samples {
+        count.entry(sample.context.level(factor)).or_default().1 += 1;
+    }
+    count.values().all(|(captures, here)| *here == 0 || here == captures)
 }
 
 /// Decides what is random. The proof is replicates: captures of one and the same environment that differ.

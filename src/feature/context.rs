@@ -39,11 +39,6 @@ impl Levels {
         Self { scenario, forms, timezone, reference }
     }
 
-    /// The scenario.
-    pub(super) fn scenario(&self) -> &Scenario {
-        &self.scenario
-    }
-
     /// The days near the run. A run may be resumed days later.
     pub(super) fn window(&self) -> Window {
         let day = self.reference.date_naive();
@@ -96,6 +91,11 @@ impl Context {
         self.levels.forms.len()
     }
 
+    /// The factor that is the time zone.
+    pub(super) fn timezone(&self) -> Option<usize> {
+        self.levels.timezone
+    }
+
     /// The names of a factor's forms.
     pub(super) fn form_names(&self, factor: usize) -> Vec<&'static str> {
         self.levels.form_names(factor)
@@ -115,9 +115,10 @@ impl Context {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// How many levels of a factor are set.
-    pub(super) fn set_levels(&self, factor: usize) -> usize {
-        self.levels.forms.get(factor).map_or(0, |levels| levels.iter().filter(|forms| !forms.is_empty()).count())
+    /// How many levels of a factor have a form of this name.
+    pub(super) fn levels_with(&self, factor: usize, form: &str) -> usize {
+        let has = |forms: &&Vec<Form>| forms.iter().any(|known| known.name == form);
+        self.levels.forms.get(factor).map_or(0, |levels| levels.iter().filter(has).count())
     }
 
     /// What stands for a level of this factor in a text.

@@ -1,5 +1,8 @@
 //! Names of months and weekdays in the larger languages, for [`super::date`].
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// A language's names: January first, Monday first, lower case.
 struct Names {
     language: &'static str,
@@ -22,22 +25,28 @@ pub(super) struct Name {
 
 /// The month that a lower-case word names.
 pub(super) fn month(word: &str) -> Option<Name> {
-    find(word, |names| (&names.months, &names.short_months))
+    MONTHS.get(word).copied()
 }
 
 /// The weekday that a lower-case word names.
 pub(super) fn weekday(word: &str) -> Option<Name> {
-    find(word, |names| (&names.days, &names.short_days))
+    DAYS.get(word).copied()
 }
 
-fn find(word: &str, lists: impl Fn(&Names) -> (&[&'static str], &[&'static str])) -> Option<Name> {
-    NAMES.iter().find_map(|names| {
+static MONTHS: LazyLock<HashMap<&str, Name>> = LazyLock::new(|| index(|names| (&names.months, &names.short_months)));
+static DAYS: LazyLock<HashMap<&str, Name>> = LazyLock::new(|| index(|names| (&names.days, &names.short_days)));
+
+fn index(lists: impl Fn(&Names) -> (&[&'static str], &[&'static str])) -> HashMap<&'static str, Name> {
+    let mut all = HashMap::new();
+    for names in &NAMES {
         let (long, short) = lists(names);
-        let position = |list: &[&str]| list.iter().position(|name| *name == word).and_then(|i| u32::try_from(i).ok());
-        position(long)
-            .map(|index| Name { index, long: true, language: names.language })
-            .or_else(|| position(short).map(|index| Name { index, long: false, language: names.language }))
-    })
+        for (list, long) in [(long, true), (short, false)] {
+            for (index, name) in (0..).zip(list) {
+                all.entry(*name).or_insert(Name { index, long, language: names.language });
+            }
+        }
+    }
+    all
 }
 
 macro_rules! names {

@@ -60,9 +60,14 @@ pub(super) fn forms(kind: &FactorKind, level: &str, reference: DateTime<Utc>) ->
 struct Forms(Vec<Form>);
 
 impl Forms {
+    fn push(&mut self, name: &'static str, text: &str) {
+        self.0.push(Form { name, text: text.to_owned() });
+    }
+
+    /// Adds a form, even one that looks like a form of another name: at another level the two may differ.
     fn add(&mut self, name: &'static str, text: &str) {
-        if text.chars().any(char::is_alphanumeric) && !self.0.iter().any(|form| form.text == text) {
-            self.0.push(Form { name, text: text.to_owned() });
+        if text.chars().any(char::is_alphanumeric) && !self.0.iter().any(|form| form.text == text && form.name == name) {
+            self.push(name, text);
         }
     }
 }
@@ -116,9 +121,11 @@ fn address(level: &str, list: &mut Forms) {
     list.add("without a final slash", level.trim_end_matches('/'));
     let Ok(url) = url::Url::parse(level) else { return };
     let Some(host) = url.host_str() else { return };
+    // As in a Host header: the port where it is not the scheme's own.
     if let Some(port) = url.port() {
-        list.add("host and port", &format!("{host}:{port}"));
+        list.add("authority", &format!("{host}:{port}"));
     } else {
+        list.add("authority", host);
         list.add("host and port", &format!("{host}:{}", url.port_or_known_default().unwrap_or(80)));
     }
     list.add("host", host);

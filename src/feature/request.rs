@@ -53,7 +53,9 @@ impl Requests {
         for (i, exchange) in capture.exchanges.iter().enumerate() {
             let (path, prefix) = self.prefixes.normal(path(&exchange.target), context);
             kinds.entry(format!("{} {path}", exchange.method)).or_default().push(i);
-            prefixes.push(prefix);
+            // That the base URL's own path stands there is no news.
+            let own = prefix == context.base_path().map_or("", |(_, base)| base);
+            prefixes.push(if own { String::from("the base URL's path") } else { prefix.to_owned() });
         }
         let mut names: Vec<Option<String>> = vec![None; capture.exchanges.len()];
         for (kind, members) in &kinds {
@@ -132,7 +134,7 @@ impl Requests {
         slot_of
     }
 
-    fn request(&mut self, exchange: &Exchange, name: &str, prefix: &str, out: &mut Vec<Leaf>) {
+    fn request(&mut self, exchange: &Exchange, name: &str, prefix: &String, out: &mut Vec<Leaf>) {
         use Channel::{Connection, RequestSequence};
         let place = name.strip_suffix(" #0").unwrap_or(name);
         out.push(Leaf::presence(RequestSequence, format!("request {name}"), place, "sent"));
@@ -143,7 +145,7 @@ impl Requests {
         say(RequestSequence, "host", exchange.host.clone());
         say(RequestSequence, "scheme", exchange.scheme.clone());
         say(RequestSequence, "port", exchange.port.to_string());
-        say(RequestSequence, "path prefix", prefix.to_owned());
+        say(RequestSequence, "path prefix", prefix.clone());
         let via = match exchange.via {
             Via::Direct => "direct",
             Via::Connect => "through CONNECT",
@@ -151,9 +153,10 @@ impl Requests {
         };
         say(Connection, "form", via.to_owned());
         say(Connection, "HTTP version", exchange.version.clone());
-        // The address is a hash of the name; the port tells whether a proxy was dialled.
-        let port = exchange.dialled.rsplit(':').next().unwrap_or_default();
-        say(Connection, "port dialled", port.to_owned());
+        // The address is a hash of the name; the port tells whether something else than the named one was dialled.
+        let dialled = exchange.dialled.rsplit(':').next().unwrap_or_default();
+        let named = dialled == exchange.port.to_string();
+        say(Connection, "port dialled", if named { String::from("the one named") } else { dialled.to_owned() });
         let query = exchange.target.split_once('?').map(|(_, query)| query).unwrap_or_default();
         for (key, value) in query.split('&').filter(|pair| !pair.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))) {
             say(RequestSequence, &format!("query {}", mask::masked(key)), value.to_owned());
@@ -235,15 +238,20 @@ impl Prefixes {
             self.by_level.get(&context.level(factor)).map_or(base, String::as_str)
         });
         let (prefix, rest) = match stripped(path, prefix) {
-            Some(rest) => path.split_at(path.len() - rest.len()),
+            Some(rest) if path.ends_with(rest) => path.split_at(path.len() - rest.len()),
+            Some(rest) => (path, rest),
             None => path.split_at(0),
         };
         (by_class(rest), prefix)
     }
 }
 
+/// A path without a prefix that ends at a slash; the root, if that is all there was.
 fn stripped<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
-    path.strip_prefix(prefix).filter(|rest| rest.starts_with('/'))
+    match path.strip_prefix(prefix)? {
+        "" if !prefix.is_empty() => Some("/"),
+        rest => Some(rest).filter(|rest| rest.starts_with('/')),
+    }
 }
 
 /// Replaces identifiers by their class; dates and short numbers are names.

@@ -152,11 +152,6 @@ impl Skeleton {
     pub(super) fn word_before(&self, gap: usize) -> Option<&str> {
         self.tokens[..gap].iter().rev().map(|t| &**t).find(|t| t.chars().any(char::is_alphanumeric))
     }
-
-    /// The skeleton's text, for an address.
-    pub(super) fn label(&self) -> String {
-        self.tokens.iter().map(|t| &**t).collect()
-    }
 }
 
 #[cfg(test)]

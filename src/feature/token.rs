@@ -137,12 +137,17 @@ fn class_hash(token: &Token<'_>, hasher: &mut DefaultHasher) {
     }
 }
 
+/// Letters that look and are used like signs, such as the modifier apostrophe.
+fn modifier(c: char) -> bool {
+    matches!(u32::from(c), 0x2B0..=0x2FF | 0xA717..=0xA721 | 0xA788..=0xA78C)
+}
+
 /// Words, white space and signs. Scripts without spaces are cut into characters.
 fn plain<'a>(text: &'a str, out: &mut Vec<Token<'a>>) {
     let sort_of = |c: char| {
         if c.is_whitespace() {
             Sort::Space
-        } else if (c.is_alphanumeric() || c == '_') && !ideograph(c) {
+        } else if (c.is_alphanumeric() || c == '_') && !ideograph(c) && !modifier(c) {
             Sort::Word
         } else {
             Sort::Mark
