@@ -114,11 +114,8 @@ pub(crate) fn docker(checks: &[(&str, Check)]) {
     });
 }
 
-/// Runs the embedded check `name` again as an unprivileged user, if we are root.
-pub(crate) fn rootless(name: &str) {
-    if !nix::unistd::geteuid().is_root() {
-        return; // The embedded suite is rootless already.
-    }
+/// Copies of the tests and of the program that everybody can read and run.
+fn copies() -> (&'static Path, &'static Path) {
     static COPIES: OnceLock<(tempfile::TempDir, PathBuf, PathBuf)> = OnceLock::new();
     let (_, test, program) = COPIES.get_or_init(|| {
         let folder = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().unwrap();
@@ -131,8 +128,17 @@ pub(crate) fn rootless(name: &str) {
         let program = copy(program(), "parallax");
         (folder, test, program)
     });
+    (test, program)
+}
+
+/// Runs the test `name` of the embedded engine again as an unprivileged user, if we are root.
+pub(crate) fn rootless(name: &str) {
+    if !nix::unistd::geteuid().is_root() {
+        return; // The embedded suite is rootless already.
+    }
+    let (test, program) = copies();
     let output = Command::new(test)
-        .args(["--exact", &format!("embedded::{name}"), "--nocapture"])
+        .args(["--exact", name, "--nocapture"])
         .env("PARALLAX_PROGRAM", program)
         .env("HOME", "/nonexistent")
         .current_dir("/")
@@ -163,6 +169,7 @@ pub(crate) fn environment(script: &str) -> Environment {
         mode: 0o644,
         owned_by_user,
     };
+    let folder = |path: &str| PodFile { path: path.to_owned(), node: Node::Folder, mode: 0o755, owned_by_user: true };
     let text = |text: &str| Node::File(text.as_bytes().to_vec());
     Environment {
         variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
@@ -176,8 +183,10 @@ pub(crate) fn environment(script: &str) -> Environment {
                 false,
             ),
             file("/etc/group", text("root:x:0:\nstaff:x:1235:\n"), false),
-            PodFile { path: "/home/alice".to_owned(), node: Node::Folder, mode: 0o755, owned_by_user: true },
-            PodFile { path: "/workspace".to_owned(), node: Node::Folder, mode: 0o755, owned_by_user: true },
+            folder("/home/alice"),
+            folder("/home/alice/.config"),
+            folder("/home/alice/.config/agent"),
+            folder("/workspace"),
             file("/workspace/README.md", text("# A project\n"), true),
             file("/home/alice/.config/agent/settings.json", text("{}\n"), true),
         ],

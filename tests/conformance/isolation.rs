@@ -20,7 +20,8 @@ pub(crate) async fn the_agent_has_no_power(engine: &dyn Engine) {
             pid=${pid#/proc/}
             case $(tr '\0' ' ' < "/proc/$pid/cmdline") in *${word}way*) echo "sees it as $pid" ;; esac
         done
-        if [ $$ != 1 ]; then
+        # A container engine's own init has nothing that the agent was not given itself.
+        if [ $$ != 1 ] && [ "$(cat /proc/1/comm)" != docker-init ]; then
             for file in environ mem maps; do
                 if head -c 1 "/proc/1/$file" 2> /dev/null | grep -q .; then echo "read /proc/1/$file"; fi
             done
@@ -57,10 +58,11 @@ pub(crate) async fn the_host_is_invisible(engine: &dyn Engine) {
     let script = format!(
         r#"
         ls -A /home /root /run /var/run /mnt /media /srv /var/lib /tmp 2> /dev/null
-        for place in {secret} {here}/Cargo.toml {home}/.bashrc {home}/.cargo {home}/.ssh /etc/shadow /etc/ssh \
+        for place in {secret} {here}/Cargo.toml {home}/.bashrc {home}/.cargo {home}/.ssh /etc/ssh \
             /run/docker.sock /var/run/docker.sock /run/user /var/lib/docker /.old /.stage /host; do
             [ -e "$place" ] && [ "$place" != // ] && echo "sees $place"
         done
+        [ -r /etc/shadow ] && echo "reads /etc/shadow"
         find / -xdev -maxdepth 1 -name '.*' -not -name .dockerenv
         find / -type s 2> /dev/null
         echo done

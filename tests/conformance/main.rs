@@ -4,6 +4,9 @@
 //! An engine that this machine cannot run is skipped with the reason printed, unless `PARALLAX_REQUIRE` names it
 //! (`PARALLAX_REQUIRE=docker,embedded,rootless`). As root, the rootless suite is run by an unprivileged user.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
+
+mod endings;
 mod harness;
 mod isolation;
 mod limits;
@@ -26,7 +29,7 @@ macro_rules! suite {
 
         /// The embedded engine as an unprivileged user, where the tests are run by root.
         mod rootless {
-            $(#[test] fn $check() { super::harness::rootless(stringify!($check)); })*
+            $(#[test] fn $check() { super::harness::rootless(concat!("embedded::", stringify!($check))); })*
         }
     };
 }
@@ -36,6 +39,7 @@ suite![
     machine::variables_are_exactly_the_cells,
     machine::names_and_accounts_are_the_cells,
     machine::processors_are_the_cells,
+    machine::files_are_laid_among_the_programs_too,
     machine::only_the_agents_folders_are_writable,
     network::every_name_and_address_ends_at_the_gateway,
     network::nothing_else_answers,
@@ -49,7 +53,7 @@ suite![
     process::ends_are_reported_as_they_are,
     process::output_is_kept_and_cut,
     process::changed_files_are_reported,
-    process::a_command_that_is_not_there_is_the_engines_failure,
+    process::a_command_that_is_not_there_is_said_to_be,
     process::the_agent_starts_clean,
     process::what_is_left_running_is_ended,
     limits::a_hang_ends_at_its_deadline,
@@ -71,4 +75,36 @@ fn embedded_install_scripts_run_once_in_a_pod() {
 #[test]
 fn embedded_cells_cost_milliseconds() {
     harness::embedded(|engine| Box::pin(limits::cells_cost_milliseconds(engine)));
+}
+
+#[test]
+fn embedded_pods_end_when_they_are_given_up() {
+    harness::embedded(|engine| Box::pin(endings::pods_end_when_they_are_given_up(engine)));
+}
+
+#[test]
+fn embedded_pods_and_gateways_die_with_the_program() {
+    endings::pods_and_gateways_die_with_the_program();
+}
+
+#[test]
+fn rootless_pods_end_when_they_are_given_up() {
+    harness::rootless("embedded_pods_end_when_they_are_given_up");
+}
+
+#[test]
+fn rootless_pods_and_gateways_die_with_the_program() {
+    harness::rootless("embedded_pods_and_gateways_die_with_the_program");
+}
+
+#[test]
+fn rootless_install_scripts_run_once_in_a_pod() {
+    harness::rootless("embedded_install_scripts_run_once_in_a_pod");
+}
+
+/// Not a test: the program that is killed by the one above.
+#[test]
+#[ignore = "run by another test"]
+fn embedded_victim() {
+    harness::embedded(|engine| Box::pin(endings::victim(engine)));
 }

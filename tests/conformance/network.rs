@@ -15,14 +15,14 @@ fn seen(exchanges: &[Exchange]) -> Vec<(String, u16, String)> {
 
 pub(crate) async fn every_name_and_address_ends_at_the_gateway(engine: &dyn Engine) {
     let script = format!(
-        r#"{FETCH}
+        r"{FETCH}
         fetch api.vendor.example 80 /by-name
         fetch telemetry.somewhere.example 443 /by-name-443
         fetch 203.0.113.77 80 /by-address
         fetch 8.8.8.8 443 /by-address-443
         fetch 10.0.0.1 8080 /by-port
         getent ahosts only.asked.example
-        "#
+        "
     );
     let capture = run(engine, &script).await;
     let text = capture.stdout.text().into_owned();

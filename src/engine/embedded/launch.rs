@@ -54,8 +54,10 @@ pub(super) async fn run(program: &Path, spec: &PodSpec) -> Result<Finished, Engi
         // A pod that could not even read has said why, or its end says enough.
         let _ = control.write_all(&message).await;
         let mut said = Vec::new();
-        // Our writing half stays open: the pod's init takes its end for ours.
-        control.read_to_end(&mut said).await.map(|_| said)
+        // Our writing half stays open: the pod's init takes its end for ours. A stream that breaks off has ended: what
+        // came is judged below.
+        let _ = control.read_to_end(&mut said).await;
+        said
     };
     let all = async { tokio::join!(talk, keep(stdout), keep(stderr), child.wait()) };
     let patience = Duration::from_millis(spec.timeout_ms).saturating_add(GRACE);
@@ -63,7 +65,6 @@ pub(super) async fn run(program: &Path, spec: &PodSpec) -> Result<Finished, Engi
         let _ = child.kill().await;
         return Err(EngineError::Failed { step: "running a pod", message: "it did not end in time".to_owned() });
     };
-    let said = said.map_err(failed("hearing from the pod"))?;
     let status = status.map_err(failed("waiting for the pod"))?;
     match serde_json::from_slice(&said) {
         Ok(Status::Ended(ended)) => Ok(Finished { ended, stdout, stderr }),
