@@ -370,7 +370,7 @@ async fn what_a_dead_run_left_is_swept_and_what_lives_is_not() {
     for (run, owner) in [("deadrun1", dead.as_str()), ("elsewhere", "0000/0000/0/1/1")] {
         let labels = [format!("{LABEL}={run}"), format!("dev.parallax.owner={owner}")];
         let made = Command::new("docker")
-            .args(["create", "--network", "none", "--label", &labels[0], "--label", &labels[1], image])
+            .args(["create", "--network", "none", "--label", &labels[0], "--label", &labels[1], image, "true"])
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use bollard::Docker as Client;
+use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
 use sha2::{Digest as _, Sha256};
 
 use super::build::{Recipe, build, find};
 use super::context::{Context, Source};
 use super::elf;
+use super::owner::ROLE_LABEL;
 use crate::engine::EngineError;
 
 /// Where the executable stands in the image.
@@ -35,7 +37,23 @@ pub(super) async fn provide(client: &Client, run: &str, program: &Path) -> Resul
     }
     let recipe = Recipe { tag: &tag, role: "gateway", run, network: "none", arguments: HashMap::new(), context };
     build(client, recipe).await?;
+    remove_old(client).await;
     Ok(tag)
+}
+
+/// Removes gateway images of earlier executables, which nobody will ask for again. Not those of today: another version may be
+/// about to start a run. An image that a container stands on stays.
+async fn remove_old(client: &Client) {
+    let label = format!("{ROLE_LABEL}=gateway");
+    let filters = HashMap::from([(String::from("label"), vec![label])]);
+    let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+    let images = client.list_images(Some(options)).await.unwrap_or_default();
+    let yesterday = chrono::Utc::now().timestamp() - 24 * 60 * 60;
+    for image in images.iter().filter(|image| image.created < yesterday) {
+        let options = RemoveImageOptionsBuilder::new().build();
+        let removed = client.remove_image(&image.id, Some(options), None).await;
+        tracing::debug!(image = image.id, done = removed.is_ok(), "removing an old gateway image");
+    }
 }
 
 fn digest(path: &Path) -> std::io::Result<String> {
