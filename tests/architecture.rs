@@ -232,6 +232,18 @@ fn every_file_says_what_it_is() {
 }
 
 #[test]
+fn the_map_has_every_file_and_no_other() {
+    let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let files: BTreeSet<String> = program().map(|source| source.path).collect();
+    let unnamed = files.iter().filter(|path| !map.contains(&format!("- `{path}`: ")));
+    nothing("files without a sentence in ARCHITECTURE.md", &unnamed.cloned().collect());
+    let named = Regex::new(r"(?m)^- `([a-z0-9_/]+\.rs)`: ").unwrap();
+    let gone = named.captures_iter(&map).map(|found| found[1].to_owned());
+    let gone = gone.filter(|path| !path.starts_with("tests/") && !root().join("src").join(path).exists());
+    nothing("files that ARCHITECTURE.md names and that are gone", &gone.collect());
+}
+
+#[test]
 fn main_only_hands_over() {
     let main = sources().into_iter().find(|source| source.path == "main.rs").unwrap();
     assert!(main.text.lines().count() < 30);
