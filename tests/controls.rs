@@ -160,6 +160,7 @@ fn controls(engine: &str, seeds: &[u64]) {
         }
         assert_eq!(open.len(), TELLS.len(), "{engine} {seed}: more than was planted:\n{open:#?}");
         reanalyse(&agent);
+        no_secret_in(&agent);
 
         let output = run("innocent", engine, *seed, &twin);
         let accused = self::open(&findings(&twin));
@@ -232,6 +233,27 @@ fn reanalyse(run: &Path) {
     let output = parallax().arg("analyse").arg(run).env("PATH", "/nowhere").output().unwrap();
     assert!([0, 1].contains(&code(&output)), "{}", text(&output));
     assert_eq!(std::fs::read(&path).unwrap(), before, "analysing again gives other findings");
+}
+
+/// The scenario's key, which the agent sends in a header, is nowhere in the folder.
+fn no_secret_in(run: &Path) {
+    let (mut open, mut files) = (vec![run.to_owned()], 0);
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let mut bytes = std::fs::read(&path).unwrap();
+            if path.extension().is_some_and(|extension| extension == "zst") {
+                bytes = zstd::decode_all(&bytes[..]).unwrap();
+            }
+            files += 1;
+            assert!(!String::from_utf8_lossy(&bytes).contains("toy-dummy-key"), "{}", path.display());
+        }
+    }
+    assert!(files > 10, "the folder has hardly anything in it");
 }
 
 fn findings(run: &Path) -> Vec<Value> {
