@@ -99,7 +99,7 @@ pub(crate) async fn only_the_agents_folders_are_writable(engine: &dyn Engine) {
 pub(crate) async fn files_are_laid_among_the_programs_too(engine: &dyn Engine) {
     let mut cell = environment(
         "cat /usr/share/parallax/deep/note /usr/share/zoneinfo/zone.tab && ls /usr/share/zoneinfo | grep -cx Asia
-        ls /usr/share | grep -cx doc; ! touch /usr/share/parallax/new 2> /dev/null",
+        ls /usr/share | grep -cx zoneinfo; ! touch /usr/share/parallax/new 2> /dev/null",
     );
     let file = |path: &str, text: &str| PodFile {
         path: path.to_owned(),
