@@ -52,7 +52,7 @@ impl From<Box<ScenarioError>> for Failure {
         if handler.render_report(&mut text, error.as_ref()).is_err() {
             text = error.to_string();
         }
-        Self::usage(text.trim_start_matches('\n').trim_end())
+        Self::usage(text.trim())
     }
 }
 

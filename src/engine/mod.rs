@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 
 use crate::capture::Capture;
 use crate::cell::CellId;
+use crate::gateway::GatewayError;
 use crate::gateway::client::Traffic;
 use crate::scenario::Limits;
 use environment::Environment;
@@ -72,4 +73,10 @@ pub enum EngineError {
     /// The run was cancelled.
     #[error("cancelled")]
     Cancelled,
+}
+
+impl From<GatewayError> for EngineError {
+    fn from(error: GatewayError) -> Self {
+        Self::Failed { step: "talking to the gateway", message: error.to_string() }
+    }
 }

@@ -16,7 +16,7 @@ const LONGEST: usize = 240;
 /// Places of a finding that are listed.
 const PLACES: usize = 4;
 /// Column at which the text of a labelled line begins.
-const INDENT: usize = 13;
+const INDENT: usize = 14;
 
 /// The terminal's format.
 #[derive(Clone, Copy, Debug)]
@@ -218,7 +218,7 @@ impl Page {
         let shown = if repeated { "" } else { label };
         let room = self.width.saturating_sub(INDENT).max(20);
         for (n, line) in wrap(text, room).into_iter().enumerate() {
-            let label = self.paint(&format!("   {:<10}", if n == 0 { shown } else { "" }), Ink::Dim);
+            let label = self.paint(&format!("   {:<11}", if n == 0 { shown } else { "" }), Ink::Dim);
             let line = ink.map_or_else(|| line.clone(), |ink| self.paint(&line, ink));
             self.line(&format!("{label}{line}"));
         }
@@ -229,7 +229,7 @@ impl Page {
         let lines = self.out.trim_end_matches('\n').rsplit('\n');
         for line in lines {
             let line = line.trim_start_matches("\u{1b}[2m");
-            let label = line.strip_prefix("   ")?.get(..10)?.trim();
+            let label = line.strip_prefix("   ")?.get(..11)?.trim();
             if !label.is_empty() {
                 return Some(label);
             }

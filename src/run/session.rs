@@ -130,7 +130,7 @@ pub async fn run(request: &Request, listener: &Listener, cancel: &CancellationTo
             patience: Patience::default(),
         };
         let mut meter = Meter::start();
-        let preparing = began.elapsed().as_secs_f64();
+        let preparing = (began.elapsed().as_secs_f64() * 1e3).round() / 1e3;
         let outcome = driver.run(&mut campaign, &folder, &mut writer, fold.plan, first, &mut meter).await;
         let mut usage = meter.read();
         usage.preparing = preparing;
