@@ -1,5 +1,7 @@
 //! Captures of synthetic agents through the extractor: what must vary varies exactly as planted, and nothing else does.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -44,7 +46,7 @@ fn scenario() -> Arc<Scenario> {
         env: BTreeMap::new(),
         files: Vec::new(),
         node: String::new(),
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         limits: Limits { memory_bytes: 0, processes: 0 },
         folder: "/".into(),
     };
@@ -164,7 +166,9 @@ fn extract(captures: &[(Assignment, Capture)]) -> Extracted {
     extractor.freeze();
     let mut rows: Vec<Row> = observations().map(|o| extractor.extract(o)).collect();
     let width = extractor.features().len();
-    rows.iter_mut().for_each(|row| row.resize(width, None));
+    for row in &mut rows {
+        row.resize(width, None);
+    }
     Extracted { extractor, rows, levels: captures.iter().map(|(levels, _)| levels.clone()).collect() }
 }
 

@@ -72,8 +72,8 @@ impl Plan {
     /// Decides how to read a column from its samples. `all` are the contexts of every capture, those without this
     /// column too.
     pub(super) fn decide(samples: &[Sample<'_>], all: &[Context], window: Window) -> Self {
-        let mut plan = Self::default();
-        plan.basis = moment::decide(samples.iter().map(|s| (s.text, s.context.clock)), window);
+        let basis = moment::decide(samples.iter().map(|s| (s.text, s.context.clock)), window);
+        let mut plan = Self { basis, ..Self::default() };
         let timezone = samples.first().and_then(|s| s.context.timezone());
         plan.dates_told = timezone.is_none_or(|factor| follows_presence(factor, samples, all));
         let mut texts: Vec<String> = samples.iter().map(|s| plan.without_moments(s, window).0).collect();
