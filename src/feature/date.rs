@@ -1,6 +1,7 @@
 //! **Dates and times** in text: recognised in many notations, read, and described by their *format*. Knows nothing of
 //! which of them matter; [`super::moment`] compares them with the clock of a capture.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
@@ -284,7 +285,7 @@ fn ideographic(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveDate>> {
         _ => None,
     };
     let skip = |i: usize| match lexemes.gap(i) {
-        Some(gap) if gap == " " => (i + 1, " "),
+        Some(" ") => (i + 1, " "),
         _ => (i, ""),
     };
     let (i, year_unit) = unit(at + 1).filter(|(_, u)| matches!(*u, "年" | "년"))?;
@@ -331,17 +332,18 @@ fn time(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveTime>> {
         (hour, minute, 0, at + 3, format!("{code}:%M"))
     };
     let mut millis = 0;
-    if !compact && lexemes.gap(i) == Some(":") {
-        if let Some((value, 2)) = lexemes.number(i + 1) {
-            second = value;
-            i += 2;
-            format.push_str(":%S");
-        }
+    if !compact
+        && lexemes.gap(i) == Some(":")
+        && let Some((value, 2)) = lexemes.number(i + 1)
+    {
+        second = value;
+        i += 2;
+        format.push_str(":%S");
     }
     if let (Some("." | ","), Some((value, digits @ 3..=9))) = (lexemes.gap(i), lexemes.number(i + 1)) {
         millis = value / 10_u64.pow(u32::try_from(digits).ok()? - 3);
         i += 2;
-        format.push_str(&format!(".%{digits}f"));
+        let _ = write!(format, ".%{digits}f");
     }
     let (word_at, gap) = match lexemes.gap(i) {
         Some(gap) if gap.chars().count() == 1 && gap.chars().all(char::is_whitespace) => (i + 1, gap),
@@ -442,7 +444,7 @@ mod tests {
     #[test]
     fn other_days_and_versions_stay_text() {
         for line in
-            ["cutoff 2025-05-14", "claude 2.1.91.9f2", "opus-4-20250219", "May 2026 is far", "a 10:99 b", "ratio 1/2/3"]
+            ["cutoff 2025-05-14", "agent 2.1.91.9f2", "opus-4-20250219", "May 2026 is far", "a 10:99 b", "ratio 1/2/3"]
         {
             assert_eq!(formats(line), [], "{line}");
         }

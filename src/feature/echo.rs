@@ -131,11 +131,11 @@ fn address(level: &str, list: &mut Forms) {
     }
     list.add("host", host);
     list.add("path", url.path().trim_end_matches('/'));
-    if let Some((first, rest)) = host.split_once('.') {
-        if host.parse::<std::net::IpAddr>().is_err() {
-            list.add("domain", rest);
-            list.add("first label", first);
-        }
+    if let Some((first, rest)) = host.split_once('.')
+        && host.parse::<std::net::IpAddr>().is_err()
+    {
+        list.add("domain", rest);
+        list.add("first label", first);
     }
     list.add("port", &url.port_or_known_default().unwrap_or(80).to_string());
     list.add("scheme", url.scheme());

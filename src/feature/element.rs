@@ -161,7 +161,9 @@ fn digest(node: &Node) -> u64 {
             }
             Node::Array(elements) => {
                 hasher.write_u8(2);
-                elements.iter().for_each(|element| walk(element, hasher));
+                for element in elements {
+                    walk(element, hasher);
+                }
             }
             Node::String(quoted) => quoted.text.hash(hasher),
             Node::Scalar(text) => text.hash(hasher),
@@ -201,9 +203,9 @@ pub(super) fn add(text: &str, out: &mut BTreeSet<u64>) {
         }
         let mut hasher = DefaultHasher::new();
         if word.bytes().any(|b| b.is_ascii_digit()) {
-            "0".hash(&mut hasher)
+            "0".hash(&mut hasher);
         } else {
-            word.hash(&mut hasher)
+            word.hash(&mut hasher);
         }
         out.insert(hasher.finish());
     }

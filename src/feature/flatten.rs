@@ -99,7 +99,7 @@ impl Walk<'_> {
             Node::String(quoted) => self.string(quoted, address, place),
             // A number is not the string of its digits.
             Node::Scalar(text) => {
-                self.leaf(FeatureKind::Json, format!("{address} value"), place.to_owned(), text.clone())
+                self.leaf(FeatureKind::Json, format!("{address} value"), place.to_owned(), text.clone());
             }
         }
     }
@@ -150,13 +150,13 @@ impl Walk<'_> {
             let (address, place) = (format!("{address} escape {escape}"), format!("{place} \u{b7} escape {escape}"));
             self.leaf(FeatureKind::Signature, address, place, escape.clone());
         }
-        if self.opened < MAX_OPENED {
-            if let Some(json) = json::parse_container(&quoted.text) {
-                self.opened += 1;
-                self.json(&json, &format!("{address} json "), &format!("{place} (JSON) \u{b7} "));
-                self.opened -= 1;
-                return;
-            }
+        if self.opened < MAX_OPENED
+            && let Some(json) = json::parse_container(&quoted.text)
+        {
+            self.opened += 1;
+            self.json(&json, &format!("{address} json "), &format!("{place} (JSON) \u{b7} "));
+            self.opened -= 1;
+            return;
         }
         self.leaf(FeatureKind::Text, address.to_owned(), place.to_owned(), quoted.text.clone());
     }

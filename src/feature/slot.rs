@@ -1,6 +1,7 @@
 //! A **slot**'s reader: what of one line varies. The tokens that all variants of the line share are its skeleton; the
 //! gaps between them are the columns.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::lcs::pair_trimmed;
@@ -135,13 +136,13 @@ impl Skeleton {
                 Some(column) => out.push((column, text.as_str().into())),
                 None if *self.usual[k] != **text => {
                     let before = k.checked_sub(1).map_or("", |t| &self.tokens[t]);
-                    rest.push_str(&format!("[after {before:?}: {text:?}]"));
+                    let _ = write!(rest, "[after {before:?}: {text:?}]");
                 }
                 None => {}
             }
         }
         for k in cut.missing {
-            rest.push_str(&format!("[without {:?}]", self.tokens[k]));
+            let _ = write!(rest, "[without {:?}]", self.tokens[k]);
         }
         out.push((self.rest, rest.into()));
         out
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn two_causes_in_a_line_have_two_gaps() {
-        let all = gaps(&["Today's date is 2026-11-21.", "Today\u{2019}s date is 2026/11/21."]);
+        let all = gaps(&["Agent's date is 2026-11-21.", "Agent\u{2019}s date is 2026/11/21."]);
         let filled = |cut: &Vec<String>| cut.iter().filter(|g| !g.is_empty()).cloned().collect::<Vec<_>>();
         assert_eq!(filled(&all[0]), ["'", "2026-11-21"]);
         assert_eq!(filled(&all[1]), ["\u{2019}", "2026/11/21"]);
