@@ -17,6 +17,7 @@ fn main() -> anyhow::Result<()> {
     let manifest = stored.manifest()?;
     let scenario = Arc::new(manifest.scenario.clone());
     let records = stored.records()?.records;
+    let wanted = std::env::args().nth(2);
     let cover: Vec<_> = records.iter().filter(|record| record.cell.phase == Phase::Cover).collect();
     let mut extractor = Extractor::new(Arc::clone(&scenario));
     let start = std::time::Instant::now();
@@ -33,9 +34,30 @@ fn main() -> anyhow::Result<()> {
             evidence.push(Run { cell: record.cell.clone(), row });
         }
     }
+    if let Some(wanted) = wanted {
+        for record in records.iter().filter(|record| record.cell.phase != Phase::Cover) {
+            if let Ok(capture) = &record.outcome {
+                let row = extractor.extract(Observation { levels: &record.cell.levels, capture });
+                evidence.push(Run { cell: record.cell.clone(), row });
+            }
+        }
+        for (index, feature) in extractor.features().iter().enumerate().filter(|(_, f)| f.id.contains(&wanted)) {
+            println!("{}", feature.id);
+            for (at, run) in evidence.runs().iter().enumerate() {
+                let value = evidence.value(at, index).map(|value| extractor.value(value));
+                println!("    {} {:?} {:?} {value:?}", run.cell.id, run.cell.phase, run.cell.levels.0);
+            }
+        }
+        return Ok(());
+    }
     let space = Space::of(&scenario);
     let signals = screen::signals(&evidence, &space, 0..extractor.features().len());
-    println!("{} features, {} signals, {:.2} s", extractor.features().len(), signals.len(), start.elapsed().as_secs_f64());
+    println!(
+        "{} features, {} signals, {:.2} s",
+        extractor.features().len(),
+        signals.len(),
+        start.elapsed().as_secs_f64()
+    );
     for signal in &signals {
         let best = screen::best_factor(&evidence, &space, signal.lead());
         let (factor, left) = best.map_or(("-", 0), |(factor, left)| (scenario.factors[factor].name.as_str(), left));
@@ -47,8 +69,9 @@ fn main() -> anyhow::Result<()> {
         );
         for feature in signal.features.iter().take(3) {
             let known = &extractor.features()[*feature];
-            let mut values: Vec<_> =
-                (0..evidence.runs().len()).map(|run| evidence.value(run, *feature).map(|v| extractor.value(v))).collect();
+            let mut values: Vec<_> = (0..evidence.runs().len())
+                .map(|run| evidence.value(run, *feature).map(|v| extractor.value(v)))
+                .collect();
             values.sort_unstable();
             values.dedup();
             let shown: Vec<String> = values

@@ -2,7 +2,7 @@
 //! move all others. Named ones (tools) go by name; others are aligned with the elements seen before, by role or type
 //! and by how alike they are.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::json::Node;
@@ -29,19 +29,51 @@ struct Slot {
     words: Vec<Vec<u64>>,
 }
 
-/// The labels of an array's elements by name, where each has one.
+/// The labels of an array's elements by name, where each has one. The name may stand deeper (`event_data.event_name`):
+/// of all members called so that every element has, the one that tells most elements apart.
 pub(super) fn names(elements: &[Node]) -> Option<Vec<String>> {
-    let name = |node: &Node| {
-        let direct = text_member(node, "name");
-        direct.or_else(|| match node {
-            Node::Object(members) => {
-                members.iter().find(|(key, _)| key == "function").and_then(|(_, f)| text_member(f, "name"))
+    let mut candidates: Option<BTreeMap<String, Vec<String>>> = None;
+    for element in elements {
+        let mut named = BTreeMap::new();
+        collect_names(element, "", 0, &mut named);
+        candidates = Some(match candidates {
+            None => named.into_iter().map(|(path, name)| (path, vec![name])).collect(),
+            Some(mut before) => {
+                before.retain(|path, names| named.remove(path).map(|name| names.push(name)).is_some());
+                before
             }
-            _ => None,
-        })
-    };
-    let names: Option<Vec<String>> = elements.iter().map(name).collect();
-    names.filter(|names| !names.is_empty()).map(numbered)
+        });
+    }
+    let distinct = |names: &Vec<String>| names.iter().collect::<BTreeSet<_>>().len();
+    candidates?
+        .into_iter()
+        .min_by_key(|(path, names)| (std::cmp::Reverse(distinct(names)), path.len(), path.clone()))
+        .map(|(_, names)| numbered(names))
+}
+
+/// How deep a name is looked for.
+const NAME_DEPTH: usize = 2;
+
+/// The members of an element that are called a name and hold one: short, and no random identifier.
+fn collect_names(node: &Node, path: &str, depth: usize, out: &mut BTreeMap<String, String>) {
+    let Node::Object(members) = node else { return };
+    for (key, value) in members {
+        match value {
+            Node::String(quoted) if is_name(key) && is_short(&quoted.text) => {
+                out.entry(format!("{path}/{key}")).or_insert_with(|| quoted.text.clone());
+            }
+            Node::Object(_) if depth + 1 < NAME_DEPTH => collect_names(value, &format!("{path}/{key}"), depth + 1, out),
+            _ => {}
+        }
+    }
+}
+
+fn is_name(key: &str) -> bool {
+    key == "name" || key.ends_with("_name") || key.ends_with("-name") || key.ends_with("Name")
+}
+
+fn is_short(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 80 && !text.contains('\n') && super::mask::masked(text) == text
 }
 
 fn text_member(node: &Node, member: &str) -> Option<String> {
@@ -242,6 +274,21 @@ mod tests {
             elements.labels(&array(r#"[{"role":"system","content":"x"},{"role":"user","content":"x"}]"#)),
             ["system#0", "user#0"]
         );
+    }
+
+    #[test]
+    fn elements_go_by_the_name_that_tells_most_of_them_apart() {
+        let events = array(
+            r#"[{"type":"e","data":{"event_name":"start","model_name":"m","id":"1"}},
+                {"type":"e","data":{"event_name":"stop","model_name":"m","id":"2"}},
+                {"type":"e","data":{"event_name":"start","model_name":"m","id":"3"}}]"#,
+        );
+        let labels = names(&events).unwrap();
+        assert_eq!(labels.len(), 3);
+        assert_eq!(labels[..2], ["start", "stop"]);
+        assert!(labels[2].starts_with("start"), "{labels:?}");
+        assert!(names(&array(r#"[{"data":{"event_name":"a"}},{"data":{}}]"#)).is_none(), "one has no name");
+        assert!(names(&array(r#"[{"role":"user"},{"role":"user"}]"#)).is_none());
     }
 
     #[test]

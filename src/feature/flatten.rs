@@ -150,13 +150,19 @@ impl Walk<'_> {
             let (address, place) = (format!("{address} escape {escape}"), format!("{place} \u{b7} escape {escape}"));
             self.leaf(FeatureKind::Signature, address, place, escape.clone());
         }
-        if self.opened < MAX_OPENED
-            && let Some(json) = json::parse_container(&quoted.text)
-        {
-            self.opened += 1;
-            self.json(&json, &format!("{address} json "), &format!("{place} (JSON) \u{b7} "));
-            self.opened -= 1;
-            return;
+        if self.opened < MAX_OPENED {
+            let (json, form) = match json::parse_container(&quoted.text) {
+                Some(json) => (Some(json), "JSON"),
+                None => (base64_json(&quoted.text), "JSON in base64"),
+            };
+            if let Some(json) = json {
+                self.opened += 1;
+                let (address, place) =
+                    (format!("{address} {} ", form.to_ascii_lowercase()), format!("{place} ({form}) \u{b7} "));
+                self.json(&json, &address, &place);
+                self.opened -= 1;
+                return;
+            }
         }
         self.leaf(FeatureKind::Text, address.to_owned(), place.to_owned(), quoted.text.clone());
     }
@@ -171,6 +177,19 @@ impl Walk<'_> {
         let place = format!("{} \u{b7} order of fields", place.trim_end_matches([' ', '\u{b7}']));
         self.leaves.push(Leaf::order(Channel::Body, format!("{address} keys"), place, keys));
     }
+}
+
+/// JSON that was put into base64, of either alphabet, padded or not.
+fn base64_json(text: &str) -> Option<Json> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    // `{"` and `[` begin so: most strings need no decoding to be refused.
+    if text.len() < 8 || !text.starts_with(['e', 'W']) {
+        return None;
+    }
+    let bare = text.trim_end_matches('=');
+    let bytes = STANDARD_NO_PAD.decode(bare).or_else(|_| URL_SAFE_NO_PAD.decode(bare)).ok()?;
+    json::parse_container(std::str::from_utf8(&bytes).ok()?)
 }
 
 fn plain(encoded: &str) -> String {
@@ -223,6 +242,13 @@ mod tests {
         has("/a escape \\u2019", "\\u2019");
         has(" keys", "tools meta list a");
         has("spacing", "compact");
+    }
+
+    #[test]
+    fn opens_json_in_base64() {
+        let all = flat(r#"{"meta":"eyJhIjogMX0=","plain":"eyJhbGxvIQ=="}"#, &mut Arrays::new());
+        assert!(all.contains(&("body POST /x #0 /meta json in base64 /a value".into(), "1".into())), "{all:#?}");
+        assert!(all.contains(&("body POST /x #0 /plain".into(), "eyJhbGxvIQ==".into())), "{all:#?}");
     }
 
     #[test]
