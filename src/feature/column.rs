@@ -5,12 +5,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::context::Context;
+use super::date::Window;
 use super::mask;
 use super::moment::{self, Basis};
-use super::date::Window;
-
-/// What stands for a text that is random and has no class.
-const RANDOM: &str = "${random}";
 
 /// How a column's raw text is read.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +38,9 @@ enum Mask {
     Nothing,
     /// Values of the opaque classes.
     Classes,
-    /// Everything but these, which were seen too often for chance.
+    /// Words but these, which were seen too often for chance.
+    Words(HashSet<String>),
+    /// Everything but these texts, which were seen too often for chance.
     AllBut(HashSet<String>),
 }
 
@@ -72,9 +71,9 @@ pub(super) struct Reading {
 impl Plan {
     /// Decides how to read a column from its samples. `all` are the contexts of every capture, those without this
     /// column too.
-    pub(super) fn decide(samples: &[Sample<'_>], all: &[Context], window: &Window) -> Self {
-        let mut plan = Self::default();
-        plan.basis = moment::decide(samples.iter().map(|s| (s.text, s.context.clock)), window);
+    pub(super) fn decide(samples: &[Sample<'_>], all: &[Context], window: Window) -> Self {
+        let basis = moment::decide(samples.iter().map(|s| (s.text, s.context.clock)), window);
+        let mut plan = Self { basis, ..Self::default() };
         let timezone = samples.first().and_then(|s| s.context.timezone());
         plan.dates_told = timezone.is_none_or(|factor| follows_presence(factor, samples, all));
         let mut texts: Vec<String> = samples.iter().map(|s| plan.without_moments(s, window).0).collect();
@@ -92,9 +91,8 @@ impl Plan {
         self.basis.is_none() && self.echoes.is_empty() && matches!(self.mask, Mask::Nothing)
     }
 
-    fn without_moments(&self, sample: &Sample<'_>, window: &Window) -> (String, Option<moment::Rewritten>) {
-        let rewritten =
-            self.basis.and_then(|basis| moment::rewrite(sample.text, window, &sample.context.clock, basis));
+    fn without_moments(&self, sample: &Sample<'_>, window: Window) -> (String, Option<moment::Rewritten>) {
+        let rewritten = self.basis.and_then(|basis| moment::rewrite(sample.text, window, &sample.context.clock, basis));
         match rewritten {
             Some(rewritten) => (rewritten.text.clone(), Some(rewritten)),
             None => (sample.text.to_owned(), None),
@@ -102,7 +100,7 @@ impl Plan {
     }
 
     /// Reads a text.
-    pub(super) fn read(&self, sample: &Sample<'_>, window: &Window) -> Reading {
+    pub(super) fn read(&self, sample: &Sample<'_>, window: Window) -> Reading {
         let (mut text, moments) = self.without_moments(sample, window);
         let mut reading = Reading::default();
         if let Some(moments) = moments {
@@ -126,10 +124,17 @@ impl Plan {
                     text = masked;
                 }
             }
+            Mask::Words(known) => {
+                let masked = mask::only_known(&text, known);
+                if masked != text {
+                    reading.shape = Some(mask::shape(&text));
+                    text = masked;
+                }
+            }
             Mask::AllBut(kept) => {
                 if !kept.contains(&text) {
                     reading.shape = Some(mask::shape(&text));
-                    text = String::from(RANDOM);
+                    text = String::from(mask::RANDOM);
                 }
             }
         }
@@ -226,9 +231,10 @@ impl<'a> Cases<'a> {
         let telling = form.text.chars().count() >= if form.text.chars().all(char::is_alphanumeric) { 6 } else { 4 };
         let hits: usize = hit().map(|(_, _, n)| n).sum();
         let under = all.iter().filter(|context| context.level(echo.factor) == level).count();
-        let elsewhere = self.list.iter().any(|(text, context, _)| {
-            context.level(echo.factor) != level && form.substitute(text, "").is_some()
-        });
+        let elsewhere = self
+            .list
+            .iter()
+            .any(|(text, context, _)| context.level(echo.factor) != level && form.substitute(text, "").is_some());
         (telling && hits == under && !elsewhere).then(result)
     }
 }
@@ -279,17 +285,26 @@ fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
         if masked != texts && !is_random(samples, &masked, &everything) {
             return Mask::Classes;
         }
-        let mut count: HashMap<&str, usize> = HashMap::new();
-        for text in texts {
-            *count.entry(text).or_default() += 1;
+        let known = often(texts.iter().flat_map(|text| mask::words(text).collect::<HashSet<_>>()), texts.len());
+        let masked: Vec<String> = texts.iter().map(|text| mask::only_known(text, &known)).collect();
+        if !is_random(samples, &masked, &everything) {
+            return Mask::Words(known);
         }
-        let often = (texts.len() / 12).max(4);
-        let kept = count.into_iter().filter(|(_, n)| *n >= often).map(|(text, _)| text.to_owned()).collect();
-        return Mask::AllBut(kept);
+        return Mask::AllBut(often(texts.iter().map(String::as_str), texts.len()));
     }
     // Here constant, there random: look at those captures alone that have an identifier.
     let opaque: Vec<usize> = everything.into_iter().filter(|i| !mask::spans(&texts[*i]).is_empty()).collect();
     if !opaque.is_empty() && is_random(samples, texts, &opaque) { Mask::Classes } else { Mask::Nothing }
+}
+
+/// What occurs too often for chance.
+fn often<'a>(all: impl Iterator<Item = &'a str>, samples: usize) -> HashSet<String> {
+    let mut count: HashMap<&str, usize> = HashMap::new();
+    for text in all {
+        *count.entry(text).or_default() += 1;
+    }
+    let enough = (samples / 12).max(4);
+    count.into_iter().filter(|(_, n)| *n >= enough).map(|(text, _)| text.to_owned()).collect()
 }
 
 /// Whether the texts of these samples are (nearly) all different for no reason that we vary.

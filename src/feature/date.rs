@@ -1,6 +1,7 @@
 //! **Dates and times** in text: recognised in many notations, read, and described by their *format*. Knows nothing of
 //! which of them matter; [`super::moment`] compares them with the clock of a capture.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
@@ -42,13 +43,13 @@ pub(super) struct Window {
 }
 
 impl Window {
-    fn has(&self, day: NaiveDate) -> bool {
+    fn has(self, day: NaiveDate) -> bool {
         self.from <= day && day <= self.to
     }
 }
 
 /// Finds dates and times in a line, left to right, not overlapping. Days outside the window are not found.
-pub(super) fn find(line: &str, window: &Window) -> Vec<Found> {
+pub(super) fn find(line: &str, window: Window) -> Vec<Found> {
     if !line.chars().any(char::is_numeric) && !has_weekday(line) {
         return Vec::new();
     }
@@ -67,7 +68,8 @@ pub(super) fn find(line: &str, window: &Window) -> Vec<Found> {
 }
 
 fn has_weekday(line: &str) -> bool {
-    line.split(|c: char| !c.is_alphabetic() && c != '-').any(|word| weekday(&word.to_lowercase()).is_some_and(|n| n.long))
+    line.split(|c: char| !c.is_alphabetic() && c != '-')
+        .any(|word| weekday(&word.to_lowercase()).is_some_and(|n| n.long))
 }
 
 /// A parser's answer: the lexeme after it, the byte after it, and what was read.
@@ -78,7 +80,7 @@ struct Parsed<T> {
     format: String,
 }
 
-fn moment(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<(usize, Found)> {
+fn moment(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<(usize, Found)> {
     let start = lexemes.start(at)?;
     let done = |next, end, readings| Some((next, Found { span: start..end, readings }));
     if let Some((millis, next, end, format)) = epoch(lexemes, at, window) {
@@ -102,8 +104,7 @@ fn moment(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<(usize, F
             return done(zone_next, zone_end, readings);
         }
         let (next, end, suffix) = trailing_weekday(lexemes, next).unwrap_or((next, end, String::new()));
-        let readings =
-            dates.iter().map(|d| (Stamp::Date(d.value), format!("{prefix}{}{suffix}", d.format))).collect();
+        let readings = dates.iter().map(|d| (Stamp::Date(d.value), format!("{prefix}{}{suffix}", d.format))).collect();
         return done(next, end, readings);
     }
     if let Some(time) = time(lexemes, at) {
@@ -114,10 +115,11 @@ fn moment(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<(usize, F
 }
 
 /// Ten digits of seconds, with or without a fraction, or thirteen of milliseconds.
-fn epoch(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<(i64, usize, usize, &'static str)> {
+fn epoch(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<(i64, usize, usize, &'static str)> {
     let (value, digits) = lexemes.number(at)?;
     let value = i64::try_from(value).ok()?;
-    let near = |millis: i64| chrono::DateTime::from_timestamp_millis(millis).is_some_and(|t| window.has(t.date_naive()));
+    let near =
+        |millis: i64| chrono::DateTime::from_timestamp_millis(millis).is_some_and(|t| window.has(t.date_naive()));
     match digits {
         13 if near(value) => Some((value, at + 1, lexemes.end(at)?, "epoch milliseconds")),
         16 if near(value / 1000) => Some((value / 1000, at + 1, lexemes.end(at)?, "epoch microseconds")),
@@ -283,7 +285,7 @@ fn ideographic(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveDate>> {
         _ => None,
     };
     let skip = |i: usize| match lexemes.gap(i) {
-        Some(gap) if gap == " " => (i + 1, " "),
+        Some(" ") => (i + 1, " "),
         _ => (i, ""),
     };
     let (i, year_unit) = unit(at + 1).filter(|(_, u)| matches!(*u, "年" | "년"))?;
@@ -330,17 +332,18 @@ fn time(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveTime>> {
         (hour, minute, 0, at + 3, format!("{code}:%M"))
     };
     let mut millis = 0;
-    if !compact && lexemes.gap(i) == Some(":") {
-        if let Some((value, 2)) = lexemes.number(i + 1) {
-            second = value;
-            i += 2;
-            format.push_str(":%S");
-        }
+    if !compact
+        && lexemes.gap(i) == Some(":")
+        && let Some((value, 2)) = lexemes.number(i + 1)
+    {
+        second = value;
+        i += 2;
+        format.push_str(":%S");
     }
     if let (Some("." | ","), Some((value, digits @ 3..=9))) = (lexemes.gap(i), lexemes.number(i + 1)) {
         millis = value / 10_u64.pow(u32::try_from(digits).ok()? - 3);
         i += 2;
-        format.push_str(&format!(".%{digits}f"));
+        let _ = write!(format, ".%{digits}f");
     }
     let (word_at, gap) = match lexemes.gap(i) {
         Some(gap) if gap.chars().count() == 1 && gap.chars().all(char::is_whitespace) => (i + 1, gap),
@@ -387,7 +390,12 @@ fn zone(lexemes: &Lexemes<'_>, at: usize) -> Option<(Option<i32>, usize, usize, 
             let gap = lexemes.gap(i)?;
             let lead = if gap.starts_with(' ') { " " } else { "" };
             let space = if name.is_empty() { "" } else { space };
-            return Some((Some(sign * minutes * 60), next, lexemes.end(next - 1)?, format!("{space}{name}{lead}{code}")));
+            return Some((
+                Some(sign * minutes * 60),
+                next,
+                lexemes.end(next - 1)?,
+                format!("{space}{name}{lead}{code}"),
+            ));
         }
     }
     if name.is_empty() { None } else { Some((Some(0), i, lexemes.end(i - 1)?, format!("{space}{name}"))) }
@@ -403,7 +411,7 @@ mod tests {
     }
 
     fn formats(line: &str) -> Vec<(String, String)> {
-        find(line, &window()).into_iter().map(|f| (line[f.span].to_owned(), f.readings[0].1.clone())).collect()
+        find(line, window()).into_iter().map(|f| (line[f.span].to_owned(), f.readings[0].1.clone())).collect()
     }
 
     #[test]
@@ -435,7 +443,9 @@ mod tests {
 
     #[test]
     fn other_days_and_versions_stay_text() {
-        for line in ["cutoff 2025-05-14", "claude 2.1.91.9f2", "opus-4-20250219", "May 2026 is far", "a 10:99 b", "ratio 1/2/3"] {
+        for line in
+            ["cutoff 2025-05-14", "claude 2.1.91.9f2", "opus-4-20250219", "May 2026 is far", "a 10:99 b", "ratio 1/2/3"]
+        {
             assert_eq!(formats(line), [], "{line}");
         }
     }
@@ -444,7 +454,7 @@ mod tests {
     fn an_ambiguous_date_has_both_readings() {
         let day = |m, d| NaiveDate::from_ymd_opt(2026, m, d).unwrap();
         let all = Window { from: day(1, 1), to: day(12, 31) };
-        let found = find("03/04/2026", &all);
+        let found = find("03/04/2026", all);
         let stamps: Vec<Stamp> = found[0].readings.iter().map(|r| r.0).collect();
         assert_eq!(stamps, [Stamp::Date(day(3, 4)), Stamp::Date(day(4, 3))]);
     }
@@ -452,7 +462,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn never_panics(text in "[\\PC0-9:/. +年月日TZ-]*") {
-            for found in find(&text, &window()) {
+            for found in find(&text, window()) {
                 let _ = &text[found.span];
             }
         }

@@ -66,7 +66,8 @@ impl Forms {
 
     /// Adds a form, even one that looks like a form of another name: at another level the two may differ.
     fn add(&mut self, name: &'static str, text: &str) {
-        if text.chars().any(char::is_alphanumeric) && !self.0.iter().any(|form| form.text == text && form.name == name) {
+        if text.chars().any(char::is_alphanumeric) && !self.0.iter().any(|form| form.text == text && form.name == name)
+        {
             self.push(name, text);
         }
     }
@@ -130,11 +131,11 @@ fn address(level: &str, list: &mut Forms) {
     }
     list.add("host", host);
     list.add("path", url.path().trim_end_matches('/'));
-    if let Some((first, rest)) = host.split_once('.') {
-        if host.parse::<std::net::IpAddr>().is_err() {
-            list.add("domain", rest);
-            list.add("first label", first);
-        }
+    if let Some((first, rest)) = host.split_once('.')
+        && host.parse::<std::net::IpAddr>().is_err()
+    {
+        list.add("domain", rest);
+        list.add("first label", first);
     }
     list.add("port", &url.port_or_known_default().unwrap_or(80).to_string());
     list.add("scheme", url.scheme());
@@ -223,7 +224,10 @@ mod tests {
     #[test]
     fn substitutes_whole_words_only() {
         let dev = Form { name: "raw", text: "dev".into() };
-        assert_eq!(dev.substitute("a device for dev, dev", "${user}").as_deref(), Some("a device for ${user}, ${user}"));
+        assert_eq!(
+            dev.substitute("a device for dev, dev", "${user}").as_deref(),
+            Some("a device for ${user}, ${user}")
+        );
         assert_eq!(dev.substitute("a device", "${user}"), None);
     }
 

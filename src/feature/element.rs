@@ -34,7 +34,9 @@ pub(super) fn names(elements: &[Node]) -> Option<Vec<String>> {
     let name = |node: &Node| {
         let direct = text_member(node, "name");
         direct.or_else(|| match node {
-            Node::Object(members) => members.iter().find(|(key, _)| key == "function").and_then(|(_, f)| text_member(f, "name")),
+            Node::Object(members) => {
+                members.iter().find(|(key, _)| key == "function").and_then(|(_, f)| text_member(f, "name"))
+            }
             _ => None,
         })
     };
@@ -132,7 +134,12 @@ impl Elements {
                 let label = format!("{sort}#{ordinal}");
                 *ordinal += 1;
                 labels.push(label.clone());
-                merged.push(Slot { label, sort, digests: HashSet::from([digests[j]]), words: vec![bag.unwrap_or_default()] });
+                merged.push(Slot {
+                    label,
+                    sort,
+                    digests: HashSet::from([digests[j]]),
+                    words: vec![bag.unwrap_or_default()],
+                });
             }
         }
         merged.extend(old.map(|(_, slot)| slot));
@@ -154,7 +161,9 @@ fn digest(node: &Node) -> u64 {
             }
             Node::Array(elements) => {
                 hasher.write_u8(2);
-                elements.iter().for_each(|element| walk(element, hasher));
+                for element in elements {
+                    walk(element, hasher);
+                }
             }
             Node::String(quoted) => quoted.text.hash(hasher),
             Node::Scalar(text) => text.hash(hasher),
@@ -193,7 +202,11 @@ pub(super) fn add(text: &str, out: &mut BTreeSet<u64>) {
             return;
         }
         let mut hasher = DefaultHasher::new();
-        if word.bytes().any(|b| b.is_ascii_digit()) { "0".hash(&mut hasher) } else { word.hash(&mut hasher) }
+        if word.bytes().any(|b| b.is_ascii_digit()) {
+            "0".hash(&mut hasher);
+        } else {
+            word.hash(&mut hasher);
+        }
         out.insert(hasher.finish());
     }
 }
@@ -225,16 +238,18 @@ mod tests {
     fn roles_are_never_mixed() {
         let mut elements = Elements::default();
         assert_eq!(elements.labels(&array(r#"[{"role":"user","content":"x"}]"#)), ["user#0"]);
-        assert_eq!(elements.labels(&array(r#"[{"role":"system","content":"x"},{"role":"user","content":"x"}]"#)), [
-            "system#0", "user#0"
-        ]);
+        assert_eq!(
+            elements.labels(&array(r#"[{"role":"system","content":"x"},{"role":"user","content":"x"}]"#)),
+            ["system#0", "user#0"]
+        );
     }
 
     #[test]
     fn tools_go_by_name() {
-        assert_eq!(names(&array(r#"[{"name":"Bash"},{"type":"function","function":{"name":"Edit"}}]"#)).unwrap(), [
-            "Bash", "Edit"
-        ]);
+        assert_eq!(
+            names(&array(r#"[{"name":"Bash"},{"type":"function","function":{"name":"Edit"}}]"#)).unwrap(),
+            ["Bash", "Edit"]
+        );
         assert_eq!(names(&array(r#"[{"name":"Bash"},{"role":"user"}]"#)), None);
     }
 }

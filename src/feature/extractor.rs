@@ -138,12 +138,11 @@ impl Extractor {
         let mut row = Row::new();
         let Some(prepared) = &mut self.prepared else { return row };
         for leaf in self.parts.leaves(observation.capture, &context) {
-            let model = match self.models.get_mut(&leaf.address) {
-                Some(model) => model,
-                None => {
-                    let made = Model::unseen(&leaf, &context, prepared, &mut self.table);
-                    self.models.entry(leaf.address.clone()).or_insert(made)
-                }
+            let model = if let Some(model) = self.models.get_mut(&leaf.address) {
+                model
+            } else {
+                let made = Model::unseen(&leaf, &context, prepared, &mut self.table);
+                self.models.entry(leaf.address.clone()).or_insert(made)
             };
             for (column, text) in model.read(&leaf.content, &context, prepared, &mut self.table).iter() {
                 let plan = &self.table.column(*column).plan;
@@ -236,13 +235,12 @@ impl Gathered {
     fn add(&mut self, capture: usize, leaf: Leaf, known: &mut HashSet<Arc<str>>) {
         match leaf.content {
             Content::Text(text) => {
-                let shared = match known.get(text.as_str()) {
-                    Some(shared) => Arc::clone(shared),
-                    None => {
-                        let made: Arc<str> = text.into();
-                        known.insert(Arc::clone(&made));
-                        made
-                    }
+                let shared = if let Some(shared) = known.get(text.as_str()) {
+                    Arc::clone(shared)
+                } else {
+                    let made: Arc<str> = text.into();
+                    known.insert(Arc::clone(&made));
+                    made
                 };
                 self.texts.push((capture, shared));
             }

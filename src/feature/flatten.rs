@@ -98,7 +98,9 @@ impl Walk<'_> {
             Node::Array(elements) => self.array(elements, address, place),
             Node::String(quoted) => self.string(quoted, address, place),
             // A number is not the string of its digits.
-            Node::Scalar(text) => self.leaf(FeatureKind::Json, format!("{address} value"), place.to_owned(), text.clone()),
+            Node::Scalar(text) => {
+                self.leaf(FeatureKind::Json, format!("{address} value"), place.to_owned(), text.clone());
+            }
         }
     }
 
@@ -110,7 +112,11 @@ impl Walk<'_> {
         let keys = numbered(members.iter().map(|(key, _)| mask::masked(key)));
         for (key, (_, value)) in keys.iter().zip(members) {
             let dot = if place.ends_with(' ') { "" } else { "." };
-            self.node(value, &format!("{address}/{}", key.replace('~', "~0").replace('/', "~1")), &format!("{place}{dot}{key}"));
+            self.node(
+                value,
+                &format!("{address}/{}", key.replace('~', "~0").replace('/', "~1")),
+                &format!("{place}{dot}{key}"),
+            );
         }
         if keys.len() > 1 {
             let place = format!("{} \u{b7} order of keys", place.trim_end_matches([' ', '\u{b7}']));
@@ -144,13 +150,13 @@ impl Walk<'_> {
             let (address, place) = (format!("{address} escape {escape}"), format!("{place} \u{b7} escape {escape}"));
             self.leaf(FeatureKind::Signature, address, place, escape.clone());
         }
-        if self.opened < MAX_OPENED {
-            if let Some(json) = json::parse_container(&quoted.text) {
-                self.opened += 1;
-                self.json(&json, &format!("{address} json "), &format!("{place} (JSON) \u{b7} "));
-                self.opened -= 1;
-                return;
-            }
+        if self.opened < MAX_OPENED
+            && let Some(json) = json::parse_container(&quoted.text)
+        {
+            self.opened += 1;
+            self.json(&json, &format!("{address} json "), &format!("{place} (JSON) \u{b7} "));
+            self.opened -= 1;
+            return;
         }
         self.leaf(FeatureKind::Text, address.to_owned(), place.to_owned(), quoted.text.clone());
     }

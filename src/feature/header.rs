@@ -17,7 +17,13 @@ pub(super) fn leaves(headers: &[(String, String)], length: usize, request: &str,
         };
         out.push(Leaf::text(Channel::Header, FeatureKind::Text, address.clone(), place.clone(), text));
         let case = format!("{place} \u{b7} case");
-        out.push(Leaf::text(Channel::HeaderOrder, FeatureKind::Order, format!("{address} case"), case, written.clone()));
+        out.push(Leaf::text(
+            Channel::HeaderOrder,
+            FeatureKind::Order,
+            format!("{address} case"),
+            case,
+            written.clone(),
+        ));
     }
     let place = format!("{place} \u{b7} order of headers");
     out.push(Leaf::order(Channel::HeaderOrder, format!("header {request} order"), place, names));

@@ -88,7 +88,8 @@ impl Reader<'_> {
         }
         let gap = &self.text[start..self.at];
         if !gap.is_empty() && self.gaps.len() < 16 {
-            let shown: String = gap.chars().take_while(|c| *c != '\n').chain(gap.contains('\n').then_some('\n')).collect();
+            let shown: String =
+                gap.chars().take_while(|c| *c != '\n').chain(gap.contains('\n').then_some('\n')).collect();
             self.gaps.insert(format!("{place}{:?}", shown.chars().take(4).collect::<String>()));
         }
     }

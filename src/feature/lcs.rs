@@ -17,18 +17,18 @@ pub(super) fn pair(n: usize, m: usize, mut score: impl FnMut(usize, usize) -> u3
     let mut scores = vec![0_u32; n * m];
     for i in (0..n).rev() {
         for j in (0..m).rev() {
-            let s = score(i, j);
-            scores[i * m + j] = s;
+            let own = score(i, j);
+            scores[i * m + j] = own;
             let skip = best[(i + 1) * width + j].max(best[i * width + j + 1]);
-            let take = if s > 0 { s.saturating_add(best[(i + 1) * width + j + 1]) } else { 0 };
+            let take = if own > 0 { own.saturating_add(best[(i + 1) * width + j + 1]) } else { 0 };
             best[i * width + j] = skip.max(take);
         }
     }
     let (mut i, mut j) = (0, 0);
     while i < n && j < m {
         let here = best[i * width + j];
-        let s = scores[i * m + j];
-        if s > 0 && here == s.saturating_add(best[(i + 1) * width + j + 1]) {
+        let take = scores[i * m + j];
+        if take > 0 && here == take.saturating_add(best[(i + 1) * width + j + 1]) {
             partner[j] = Some(i);
             i += 1;
             j += 1;

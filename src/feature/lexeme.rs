@@ -141,9 +141,7 @@ fn names_weekday(text: &str) -> bool {
         (Some('月' | '火' | '水' | '木' | '金' | '土' | '日'), Some('曜'), third, None) => {
             third.is_none_or(|c| c == '日')
         }
-        (Some('星'), Some('期'), third, None) => {
-            third.is_none_or(|c| "一二三四五六日".contains(c))
-        }
+        (Some('星'), Some('期'), third, None) => third.is_none_or(|c| "一二三四五六日".contains(c)),
         (Some('周'), Some(c), None, None) => "一二三四五六日".contains(c),
         (Some('월' | '화' | '수' | '목' | '금' | '토' | '일'), Some('요'), third, None) => {
             third.is_none_or(|c| c == '일')

@@ -1,7 +1,11 @@
 //! **Canonical classes** of opaque values: what a random identifier *is* (uuid, hex, base64-like, number) and the
 //! *shape* that it has. Whether a value is random is decided elsewhere, by looking at many captures (`column.rs`).
 
+use std::collections::HashSet;
 use std::ops::Range;
+
+/// What stands for a text that is random and has no class.
+pub(super) const RANDOM: &str = "${random}";
 
 /// A class of opaque values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +62,9 @@ fn run(bytes: &[u8], whole: Range<usize>, found: &mut Vec<(Range<usize>, Opaque)
     let mut word = at;
     let before = found.len();
     while at <= whole.end {
-        if at + 36 <= whole.end && (at == whole.start || !bytes[at - 1].is_ascii_alphanumeric()) && is_uuid(&bytes[at..at + 36])
+        if at + 36 <= whole.end
+            && (at == whole.start || !bytes[at - 1].is_ascii_alphanumeric())
+            && is_uuid(&bytes[at..at + 36])
         {
             found.push((at..at + 36, Opaque::Uuid));
             at += 36;
@@ -130,8 +136,8 @@ pub(super) fn masked(text: &str) -> String {
     out
 }
 
-/// The shape of a text whose value is random: classes with version, length, case and alphabet; elsewhere the sorts of
-/// characters, runs of a sort counting once (the length of a random word is random itself).
+/// The shape of a text whose value is random: classes with version, length, case and alphabet; elsewhere the
+/// signs between the words (the length of a random word is random itself, and so is whether it has a digit).
 pub(super) fn shape(text: &str) -> String {
     let mut out = String::new();
     let mut at = 0;
@@ -164,20 +170,36 @@ fn class_shape(value: &str, class: Opaque) -> String {
     }
 }
 
+/// Every run of letters and digits as one `w`, everything else as it is.
 fn sorts(text: &str, out: &mut String) {
-    let mut last = '\0';
     for c in text.chars() {
-        let sort = match c {
-            _ if c.is_ascii_digit() => '0',
-            _ if c.is_ascii_lowercase() => 'a',
-            _ if c.is_ascii_uppercase() => 'A',
-            _ => c,
-        };
-        if sort != last || !matches!(sort, '0' | 'a' | 'A') {
-            out.push(sort);
+        if !c.is_ascii_alphanumeric() {
+            out.push(c);
+        } else if !out.ends_with('w') {
+            out.push('w');
         }
-        last = sort;
     }
+}
+
+/// Replaces every word that is not in `known`.
+pub(super) fn only_known(text: &str, known: &HashSet<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in words(text) {
+        out.push_str(if word.starts_with(char::is_alphanumeric) && !known.contains(word) { RANDOM } else { word });
+    }
+    out
+}
+
+/// A text cut where letters and digits begin and end.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?.is_alphanumeric();
+        let end = rest.find(|c: char| c.is_alphanumeric() != first).unwrap_or(rest.len());
+        let (word, tail) = rest.split_at(end);
+        rest = tail;
+        Some(word)
+    })
 }
 
 #[cfg(test)]
@@ -192,14 +214,19 @@ mod tests {
     fn finds_identifiers_inside_names() {
         let uuid = "688a7c2c-f649-4fe2-b683-dbfbd306fcf2";
         assert_eq!(classes(&format!("user_{uuid}-x")), [(uuid, Opaque::Uuid)]);
-        assert_eq!(classes("id=7a418e7ef72cd177913c1fc8631aca7a,"), [("7a418e7ef72cd177913c1fc8631aca7a", Opaque::Hex)]);
+        assert_eq!(
+            classes("id=7a418e7ef72cd177913c1fc8631aca7a,"),
+            [("7a418e7ef72cd177913c1fc8631aca7a", Opaque::Hex)]
+        );
         assert_eq!(classes("msg_01Xy7ZkQpL2mN8vB3cD4eF"), [("01Xy7ZkQpL2mN8vB3cD4eF", Opaque::Base64)]);
         assert_eq!(classes("port 123456 of 99"), [("123456", Opaque::Number)]);
     }
 
     #[test]
     fn leaves_names_alone() {
-        for name in ["dangerouslyDisableSandbox", "X-Stainless-Package-Version", "advanced-tool-use-x", "internationalization"] {
+        for name in
+            ["dangerouslyDisableSandbox", "X-Stainless-Package-Version", "advanced-tool-use-x", "internationalization"]
+        {
             assert_eq!(classes(name), [], "{name}");
         }
     }

@@ -29,9 +29,10 @@ impl Lines {
 
     fn of(&mut self, text: &str) -> Vec<Line> {
         lines(text)
-            .map(|line| match self.known.get(line) {
-                Some(known) => known.clone(),
-                None => {
+            .map(|line| {
+                if let Some(known) = self.known.get(line) {
+                    known.clone()
+                } else {
                     let made = Line::new(line, &self.tokeniser);
                     self.known.insert(line.into(), made.clone());
                     made
@@ -143,7 +144,8 @@ impl TextModel {
             }
         }
         if texts.len() > 1 {
-            let ids: Vec<Vec<usize>> = texts.iter().map(|(_, l)| template.align(l).into_iter().flatten().collect()).collect();
+            let ids: Vec<Vec<usize>> =
+                texts.iter().map(|(_, l)| template.align(l).into_iter().flatten().collect()).collect();
             template.join_alternatives(&ids);
         }
         if texts.iter().all(|(_, lines)| lines.len() <= 1) {
@@ -190,17 +192,16 @@ impl TextModel {
             self.template.free_single();
         }
         for (n, (line, id)) in lines.iter().zip(ids).enumerate() {
-            let reader = match self.readers.get(&id) {
-                Some(reader) => reader,
-                None => {
-                    // Met after the learning: this capture alone says how it is read.
-                    let variants = BTreeMap::from([(Arc::clone(&line.text), vec![0])]);
-                    let samples = [(0, Arc::clone(&line.text))];
-                    let slot = Seen { variants, samples: &samples, contexts: std::slice::from_ref(context) };
-                    let number = (lines.len() > 1).then_some(n + 1);
-                    let reader = self.head.reader(&slot, number, &prepared.tokeniser, table);
-                    self.readers.entry(id).or_insert(reader)
-                }
+            let reader = if let Some(reader) = self.readers.get(&id) {
+                reader
+            } else {
+                // Met after the learning: this capture alone says how it is read.
+                let variants = BTreeMap::from([(Arc::clone(&line.text), vec![0])]);
+                let samples = [(0, Arc::clone(&line.text))];
+                let slot = Seen { variants, samples: &samples, contexts: std::slice::from_ref(context) };
+                let number = (lines.len() > 1).then_some(n + 1);
+                let reader = self.head.reader(&slot, number, &prepared.tokeniser, table);
+                self.readers.entry(id).or_insert(reader)
             };
             match reader {
                 SlotReader::Whole(column) => out.push((*column, Arc::clone(&line.text))),

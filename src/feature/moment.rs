@@ -135,7 +135,7 @@ fn hours(offset: i32) -> String {
 
 /// Decides from all learned captures whether a column's dates and times are moments, and which clock they follow.
 /// `None` where they are not: then they stay text.
-pub(super) fn decide<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: &Window) -> Option<Basis> {
+pub(super) fn decide<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: Window) -> Option<Basis> {
     let (mut found, mut agreed) = (0_usize, 0_usize);
     let mut all_utc = true;
     for (text, clock) in texts {
@@ -160,7 +160,7 @@ fn best<'a>(hit: &'a Found, clock: &Clock) -> Option<(&'a (Stamp, String), Agree
 }
 
 /// Takes the moments out of a text. Gives `None` if there are none.
-pub(super) fn rewrite(text: &str, window: &Window, clock: &Clock, basis: Basis) -> Option<Rewritten> {
+pub(super) fn rewrite(text: &str, window: Window, clock: &Clock, basis: Basis) -> Option<Rewritten> {
     let mut out = Rewritten::default();
     let mut at = 0;
     for hit in find(text, window) {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn shift(text: &str, clock: Clock, basis: Basis) -> Vec<String> {
-        rewrite(text, &window(), &clock, basis).unwrap().shifts
+        rewrite(text, window(), &clock, basis).unwrap().shifts
     }
 
     #[test]
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_utc_date_is_constant() {
         let texts = [("2026-11-21", clock(0, "Asia/Tokyo")), ("2026-11-22", clock(5, "Asia/Tokyo"))];
-        assert_eq!(decide(texts.iter().map(|(t, c)| (*t, *c)), &window()), Some(Basis::Utc));
+        assert_eq!(decide(texts.iter().map(|(t, c)| (*t, *c)), window()), Some(Basis::Utc));
         for (text, clock) in texts {
             assert_eq!(shift(text, clock, Basis::Utc), ["UTC date"]);
         }
@@ -226,8 +226,8 @@ mod tests {
     #[test]
     fn other_days_are_not_moments() {
         let texts = [("2026-11-30", clock(0, "UTC")), ("2026-11-30", clock(1, "UTC"))];
-        assert_eq!(decide(texts.into_iter(), &window()), None);
-        assert_eq!(rewrite("on 2026-11-30", &window(), &clock(0, "UTC"), Basis::Utc), None);
+        assert_eq!(decide(texts.into_iter(), window()), None);
+        assert_eq!(rewrite("on 2026-11-30", window(), &clock(0, "UTC"), Basis::Utc), None);
     }
 
     #[test]

@@ -34,7 +34,8 @@ impl OrderModel {
         tokeniser: &Tokeniser,
         table: &mut Table,
     ) -> Self {
-        let mut common: HashSet<String> = samples.first().map(|(_, names)| names.iter().cloned().collect()).unwrap_or_default();
+        let mut common: HashSet<String> =
+            samples.first().map(|(_, names)| names.iter().cloned().collect()).unwrap_or_default();
         for (_, names) in samples {
             common.retain(|name| names.contains(name));
         }
@@ -85,15 +86,14 @@ impl OrderModel {
                 last = Some(name);
                 continue;
             }
-            let column = match self.optional.get(name) {
-                Some(column) => *column,
-                None => {
-                    let address = format!("{} of {name}", self.address);
-                    let place = format!("{} \u{b7} {name}", self.place);
-                    let column = table.add(address, place, self.channel, FeatureKind::Order);
-                    self.optional.insert(name.clone(), column);
-                    column
-                }
+            let column = if let Some(column) = self.optional.get(name) {
+                *column
+            } else {
+                let address = format!("{} of {name}", self.address);
+                let place = format!("{} \u{b7} {name}", self.place);
+                let column = table.add(address, place, self.channel, FeatureKind::Order);
+                self.optional.insert(name.clone(), column);
+                column
             };
             out.push((column, last.map_or_else(|| String::from("first"), |last| format!("after {last}"))));
         }

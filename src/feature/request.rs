@@ -134,7 +134,7 @@ impl Requests {
         slot_of
     }
 
-    fn request(&mut self, exchange: &Exchange, name: &str, prefix: &String, out: &mut Vec<Leaf>) {
+    fn request(&mut self, exchange: &Exchange, name: &str, prefix: &str, out: &mut Vec<Leaf>) {
         use Channel::{Connection, RequestSequence};
         let place = name.strip_suffix(" #0").unwrap_or(name);
         out.push(Leaf::presence(RequestSequence, format!("request {name}"), place, "sent"));
@@ -145,7 +145,7 @@ impl Requests {
         say(RequestSequence, "host", exchange.host.clone());
         say(RequestSequence, "scheme", exchange.scheme.clone());
         say(RequestSequence, "port", exchange.port.to_string());
-        say(RequestSequence, "path prefix", prefix.clone());
+        say(RequestSequence, "path prefix", prefix.to_owned());
         let via = match exchange.via {
             Via::Direct => "direct",
             Via::Connect => "through CONNECT",
@@ -158,7 +158,9 @@ impl Requests {
         let named = dialled == exchange.port.to_string();
         say(Connection, "port dialled", if named { String::from("the one named") } else { dialled.to_owned() });
         let query = exchange.target.split_once('?').map(|(_, query)| query).unwrap_or_default();
-        for (key, value) in query.split('&').filter(|pair| !pair.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))) {
+        for (key, value) in
+            query.split('&').filter(|pair| !pair.is_empty()).map(|p| p.split_once('=').unwrap_or((p, "")))
+        {
             say(RequestSequence, &format!("query {}", mask::masked(key)), value.to_owned());
         }
         header::leaves(&exchange.headers, exchange.body.bytes.len(), name, place, out);
@@ -234,9 +236,9 @@ impl Prefixes {
 
     /// A path less the base URL's prefix, identifiers by class; and the prefix.
     fn normal<'a>(&self, path: &'a str, context: &Context) -> (String, &'a str) {
-        let prefix = context.base_path().map_or("", |(factor, base)| {
-            self.by_level.get(&context.level(factor)).map_or(base, String::as_str)
-        });
+        let prefix = context
+            .base_path()
+            .map_or("", |(factor, base)| self.by_level.get(&context.level(factor)).map_or(base, String::as_str));
         let (prefix, rest) = match stripped(path, prefix) {
             Some(rest) if path.ends_with(rest) => path.split_at(path.len() - rest.len()),
             Some(rest) => (path, rest),

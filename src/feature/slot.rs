@@ -1,6 +1,7 @@
 //! A **slot**'s reader: what of one line varies. The tokens that all variants of the line share are its skeleton; the
 //! gaps between them are the columns.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::lcs::pair_trimmed;
@@ -80,9 +81,8 @@ fn align(common: &[Token<'_>], tokens: &[Token<'_>]) -> Vec<Option<usize>> {
 pub(super) fn cut(line: &str, skeleton: &[Arc<str>], tokeniser: &Tokeniser) -> Cut {
     let tokens = tokeniser.tokens(line);
     let same = |i: usize, j: usize| *skeleton[i] == *tokens[j].text && tokens[j].sort != Sort::Moment;
-    let partner = pair_trimmed(skeleton.len(), tokens.len(), same, |i, j| {
-        if same(i, j) { weight(tokens[j].sort) } else { 0 }
-    });
+    let partner =
+        pair_trimmed(skeleton.len(), tokens.len(), same, |i, j| if same(i, j) { weight(tokens[j].sort) } else { 0 });
     let mut gaps: Vec<(usize, String)> = Vec::with_capacity(skeleton.len() + 1);
     let mut missing = Vec::new();
     let (mut at, mut from, mut text) = (0, 0, String::new());
@@ -136,13 +136,13 @@ impl Skeleton {
                 Some(column) => out.push((column, text.as_str().into())),
                 None if *self.usual[k] != **text => {
                     let before = k.checked_sub(1).map_or("", |t| &self.tokens[t]);
-                    rest.push_str(&format!("[after {before:?}: {text:?}]"));
+                    let _ = write!(rest, "[after {before:?}: {text:?}]");
                 }
                 None => {}
             }
         }
         for k in cut.missing {
-            rest.push_str(&format!("[without {:?}]", self.tokens[k]));
+            let _ = write!(rest, "[without {:?}]", self.tokens[k]);
         }
         out.push((self.rest, rest.into()));
         out

@@ -80,7 +80,9 @@ impl Table {
         if let Some(shifts) = &reading.shifts {
             self.put(row, id, Aspect::Shift, "", shifts);
         }
-        if let Some(shape) = &reading.shape {
+        let is_order = self.columns[id].kind == FeatureKind::Order;
+        // A random order has no form.
+        if let Some(shape) = reading.shape.as_ref().filter(|_| !is_order) {
             self.put(row, id, Aspect::Shape, "", shape);
         }
         for factor in &reading.echoes {
@@ -91,14 +93,13 @@ impl Table {
 
     fn put(&mut self, row: &mut Row, id: ColumnId, aspect: Aspect, echo: &str, text: &str) {
         let feature = self.feature(id, aspect, echo);
-        let value = match self.ids.get(text) {
-            Some(value) => *value,
-            None => {
-                let value = ValueId(u32::try_from(self.values.len()).unwrap_or(u32::MAX));
-                self.values.push(text.to_owned());
-                self.ids.insert(text.to_owned(), value);
-                value
-            }
+        let value = if let Some(value) = self.ids.get(text) {
+            *value
+        } else {
+            let value = ValueId(u32::try_from(self.values.len()).unwrap_or(u32::MAX));
+            self.values.push(text.to_owned());
+            self.ids.insert(text.to_owned(), value);
+            value
         };
         if row.len() <= feature {
             row.resize(feature + 1, None);

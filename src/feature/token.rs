@@ -56,8 +56,8 @@ impl Tokeniser {
     }
 
     /// The days near the run.
-    pub(super) fn window(&self) -> &Window {
-        &self.window
+    pub(super) fn window(&self) -> Window {
+        self.window
     }
 
     /// The tokens of a line; together they are the line.
@@ -73,25 +73,25 @@ impl Tokeniser {
         out
     }
 
-    /// What belongs together, left to right, not overlapping; levels before dates before identifiers.
+    /// What belongs together, left to right, not overlapping; dates before levels (a zone's offset stands in both)
+    /// before identifiers.
     fn composites(&self, line: &str) -> Vec<(Range<usize>, Sort)> {
+        let lasting = |stamp: &Stamp| matches!(stamp, Stamp::Time(_) | Stamp::Weekday(_));
         let mut all: Vec<(Range<usize>, Sort)> = Vec::new();
-        let mut from = 0;
-        while let Some(found) = self.levels.as_ref().and_then(|levels| levels.find_at(line, from)) {
-            if stands_alone(line, found.start(), found.end()) {
-                all.push((found.range(), Sort::Level));
-                from = found.end();
-            } else {
-                from = found.start() + line[found.start()..].chars().next().map_or(1, char::len_utf8);
-            }
+        for found in date::find(line, self.window) {
+            let sort = if found.readings.iter().all(|(stamp, _)| lasting(stamp)) { Sort::Word } else { Sort::Moment };
+            all.push((found.span, sort));
         }
         let free = |span: &Range<usize>, taken: &[(Range<usize>, Sort)]| {
             taken.iter().all(|(other, _)| span.end <= other.start || other.end <= span.start)
         };
-        for found in date::find(line, &self.window) {
-            let lasting = found.readings.iter().all(|(stamp, _)| matches!(stamp, Stamp::Time(_) | Stamp::Weekday(_)));
-            if free(&found.span, &all) {
-                all.push((found.span, if lasting { Sort::Word } else { Sort::Moment }));
+        let mut from = 0;
+        while let Some(found) = self.levels.as_ref().and_then(|levels| levels.find_at(line, from)) {
+            if stands_alone(line, found.start(), found.end()) && free(&found.range(), &all) {
+                all.push((found.range(), Sort::Level));
+                from = found.end();
+            } else {
+                from = found.start() + line[found.start()..].chars().next().map_or(1, char::len_utf8);
             }
         }
         for (span, class) in mask::spans(line) {
@@ -157,14 +157,8 @@ fn plain<'a>(text: &'a str, out: &mut Vec<Token<'a>>) {
     while let Some((start, first)) = chars.next() {
         let sort = sort_of(first);
         let mut end = start + first.len_utf8();
-        while sort != Sort::Mark {
-            match chars.peek() {
-                Some((at, c)) if sort_of(*c) == sort => {
-                    end = at + c.len_utf8();
-                    chars.next();
-                }
-                _ => break,
-            }
+        while let Some((at, c)) = chars.next_if(|(_, c)| sort != Sort::Mark && sort_of(*c) == sort) {
+            end = at + c.len_utf8();
         }
         out.push(Token { text: &text[start..end], sort });
     }

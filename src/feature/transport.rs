@@ -51,7 +51,9 @@ impl Names {
         }
         let mut hellos: BTreeMap<String, [BTreeSet<String>; 3]> = BTreeMap::new();
         for hello in &capture.tls {
-            for name in hello.sni.as_deref().map_or_else(|| vec![String::from("(no name)")], |sni| self.of(sni, context)) {
+            for name in
+                hello.sni.as_deref().map_or_else(|| vec![String::from("(no name)")], |sni| self.of(sni, context))
+            {
                 let [alpn, ciphers, completed] = hellos.entry(name).or_default();
                 alpn.insert(hello.alpn.join(","));
                 // Clients that grease put a random value in: 0a0a, 1a1a, …
@@ -59,7 +61,8 @@ impl Names {
                     let b = suite.as_bytes();
                     b.len() == 4 && b[0] == b[2] && b[1] == b[3] && b[1].eq_ignore_ascii_case(&b'a')
                 };
-                ciphers.insert(hello.cipher_suites.iter().filter(|s| !greased(s)).cloned().collect::<Vec<_>>().join(" "));
+                ciphers
+                    .insert(hello.cipher_suites.iter().filter(|s| !greased(s)).cloned().collect::<Vec<_>>().join(" "));
                 completed.insert(String::from(if hello.completed { "completed" } else { "broken off" }));
             }
         }
