@@ -3,6 +3,8 @@
 //!
 //! Comments and unit tests are left out of it: a test may reach further than what it tests.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -3,6 +3,8 @@
 //!
 //! Where an engine is missing these tests say so and pass, unless `PARALLAX_REQUIRE` names it (`docker,embedded`).
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
