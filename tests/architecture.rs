@@ -267,7 +267,7 @@ fn unsafe_code_stands_in_few_small_files_that_say_why() {
 fn no_agent_is_known() {
     let mut names = BTreeSet::new();
     let package = Regex::new(r#"(?m)^(?:npm|pypi) = "([^"]+)""#).unwrap();
-    let host = Regex::new(r#"https?://([a-z0-9.-]+)"#).unwrap();
+    let host = Regex::new(r"https?://([a-z0-9.-]+)").unwrap();
     for entry in std::fs::read_dir(root().join("scenarios")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "toml") {

@@ -87,7 +87,7 @@ fn write_finding(out: &mut String, finding: &Finding) -> std::fmt::Result {
     writeln!(out, "| otherwise | as at the baseline |\n")?;
     writeln!(out, "- baseline: {}", code(summary::value(finding.excerpt.baseline.as_deref())))?;
     writeln!(out, "- variant: {}", code(summary::value(finding.excerpt.variant.as_deref())))?;
-    for point in &finding.excerpt.codepoints {
+    for point in summary::codepoints(finding, "baseline").chain(summary::codepoints(finding, "variant")) {
         writeln!(out, "- {} has {} {}", code(&point.side), code(&point.codepoint), code(&point.name))?;
     }
     writeln!(out, "- evidence: {}", summary::evidence(finding))?;
