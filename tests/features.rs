@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax::capture::{Body, Capture, Exchange, Outcome, Seconds, Via};
+use parallax::capture::{Body, Capture, Change, DnsQuestion, Exchange, FileChange, Outcome, Seconds, Via};
 use parallax::cell::Assignment;
 use parallax::feature::{Extractor, Feature, FeatureKind, Observation, Row};
 use parallax::scenario::{DesignOptions, Factor, FactorKind, Level, Limits, Scenario, Source, Stub, Target};
@@ -31,9 +31,15 @@ const URLS: [&str; 4] = [
     "http://relay.example.cn",
 ];
 const USERS: [&str; 2] = ["dev", "alice"];
+const PROXY: &str = "http://proxy.corp.example:3128";
 const HOSTNAMES: [&str; 2] = ["devbox", "build-7"];
 
 fn scenario() -> Arc<Scenario> {
+    scenario_of(&[])
+}
+
+/// The scenario, with levels of the base URL that are unset and a proxy factor where asked for.
+fn scenario_of(unset: &[usize]) -> Arc<Scenario> {
     let factor = |name: &str, kind, levels: &[&str]| Factor {
         name: name.to_owned(),
         kind,
@@ -50,16 +56,24 @@ fn scenario() -> Arc<Scenario> {
         limits: Limits { memory_bytes: 0, processes: 0 },
         folder: "/".into(),
     };
+    let mut factors = vec![
+        factor("timezone", FactorKind::Timezone, &ZONES),
+        factor("base_url", FactorKind::BaseUrl { variable: None }, &URLS),
+        factor("user", FactorKind::User, &USERS),
+        factor("hostname", FactorKind::Hostname, &HOSTNAMES),
+    ];
+    for level in unset {
+        factors[BASE_URL].levels[*level] = Level(None);
+    }
+    if !unset.is_empty() {
+        factors[HOSTNAME] =
+            Factor { name: "proxy".into(), kind: FactorKind::Proxy, levels: vec![Level(None), Level::set(PROXY)] };
+    }
     Arc::new(Scenario {
         name: "synthetic".into(),
         target,
         stub: Stub { script: Vec::new(), answers: Vec::new() },
-        factors: vec![
-            factor("timezone", FactorKind::Timezone, &ZONES),
-            factor("base_url", FactorKind::BaseUrl { variable: None }, &URLS),
-            factor("user", FactorKind::User, &USERS),
-            factor("hostname", FactorKind::Hostname, &HOSTNAMES),
-        ],
+        factors,
         forbidden: Vec::new(),
         design: DesignOptions { strength: 2, budget: 200, replicates: 8, minimum_rows: 64, alpha: 0.05 },
         disclosed: Vec::new(),
@@ -160,7 +174,11 @@ struct Extracted {
 }
 
 fn extract(captures: &[(Assignment, Capture)]) -> Extracted {
-    let mut extractor = Extractor::new(scenario());
+    extract_under(scenario(), captures)
+}
+
+fn extract_under(scenario: Arc<Scenario>, captures: &[(Assignment, Capture)]) -> Extracted {
+    let mut extractor = Extractor::new(scenario);
     let observations = || captures.iter().map(|(levels, capture)| Observation { levels, capture });
     observations().for_each(|o| extractor.learn(o));
     extractor.freeze();
@@ -499,6 +517,62 @@ fn order_of_keys_and_escapes_are_features() {
     assert!(kinds.contains("Order") && kinds.contains("Signature"), "{kinds:?}");
     for (feature, known) in extracted.unexplained() {
         assert!(extracted.follows(feature, &[HOSTNAME]), "{known:?}");
+    }
+}
+
+#[test]
+fn an_unset_level_has_the_agents_default_and_a_lone_level_is_an_echo() {
+    // Level 0 of the base URL is unset: the agent goes to its vendor's own host. The proxy has one set level.
+    let agent = |run: &mut Run| {
+        let mut text = String::from("first of all\n");
+        if run.levels.level(HOSTNAME) == 1 {
+            let _ = writeln!(text, "proxy: {PROXY}");
+        }
+        text.push_str("last of all");
+        let body = json(&serde_json::json!({"messages": [{"role": "user", "content": text}]}));
+        let exchange = run.post("/v1/messages", Vec::new(), &body);
+        let mut capture = run.capture(vec![exchange]);
+        let name = capture.exchanges[0].host.clone();
+        for name in [name.as_str(), "telemetry.example.net"] {
+            capture.dns.push(DnsQuestion { at: Seconds(0), name: name.to_owned(), kind: "A".into() });
+        }
+        capture
+    };
+    let extracted = extract_under(scenario_of(&[0]), &runs(13, 6, 60, agent));
+    for (feature, known) in extracted.unexplained() {
+        // Only the line about the proxy is left: it is there or not, and the very same pattern is told to be an echo.
+        assert_eq!(known.kind, FeatureKind::Presence, "{known:?}");
+        assert!(extracted.follows(feature, &[HOSTNAME]));
+    }
+    let echoed = |factor| extracted.varying().iter().any(|(_, f)| f.kind == FeatureKind::Echo { factor });
+    assert!(echoed(HOSTNAME), "{:#?}", extracted.varying());
+    assert!(echoed(BASE_URL));
+}
+
+#[test]
+fn files_go_by_role_not_by_name() {
+    let agent = |run: &mut Run| {
+        let (user, session) = (run.level(USER, &USERS).to_owned(), run.uuid());
+        let exchange = run.post("/v1/messages", Vec::new(), "{}");
+        let mut capture = run.capture(vec![exchange]);
+        let mut paths = vec![
+            format!("/home/{user}/.agent/config.json"),
+            format!("/home/{user}/.agent/projects/-workspace/{session}.jsonl"),
+            String::from("/workspace/.cache"),
+        ];
+        if run.levels.level(HOSTNAME) == 1 {
+            paths.push(format!("/home/{user}/.agent/marker"));
+        }
+        paths.sort();
+        capture.files = paths.into_iter().map(|path| FileChange { path, change: Change::Added }).collect();
+        capture
+    };
+    let extracted = extract(&runs(14, 6, 60, agent));
+    let unexplained = extracted.unexplained();
+    assert!(!unexplained.is_empty());
+    for (feature, known) in unexplained {
+        assert!(extracted.follows(feature, &[HOSTNAME]), "{known:?}");
+        assert!(known.id.contains("marker"), "{known:?}");
     }
 }
 

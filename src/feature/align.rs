@@ -232,8 +232,8 @@ mod tests {
     #[test]
     fn a_changed_line_keeps_its_slot() {
         let mut template = Template::default();
-        let first = template.grow(&lines("# date\nToday's date is 2026-11-21.\n\nend"));
-        let second = template.grow(&lines("# date\nToday\u{2019}s date is 2026/11/22.\n\nend"));
+        let first = template.grow(&lines("# date\nAgent's date is 2026-11-21.\n\nend"));
+        let second = template.grow(&lines("# date\nAgent\u{2019}s date is 2026/11/22.\n\nend"));
         assert_eq!(first, second);
     }
 

@@ -175,9 +175,12 @@ fn best_echo(samples: &[Sample<'_>], texts: &[String], all: &[Context], known: &
                 continue;
             }
             let mut echo = Echo { factor, form, default: None, told: false };
-            let Some(after) = cases.attempt(&echo, all, before) else { continue };
+            let Some((proof, after)) = cases.attempt(&echo, all) else { continue };
             let (default, after) = with_default(&echo, samples, texts, after);
             let count = distinct(&after);
+            if proof == Proof::FewerTexts && count >= before {
+                continue;
+            }
             if best.as_ref().is_none_or(|(fewest, ..)| count < *fewest) {
                 echo.default = default;
                 echo.told = *told.get_or_insert_with(|| follows_presence(factor, samples, all));
@@ -186,6 +189,15 @@ fn best_echo(samples: &[Sample<'_>], texts: &[String], all: &[Context], known: &
         }
     }
     best.map(|(_, echo, after)| (echo, after))
+}
+
+/// What an echo is to be believed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// Several levels stand here; it must leave fewer different texts.
+    FewerTexts,
+    /// Just one level has this form, and the form stands here always and only under that level.
+    OwnLevelOnly,
 }
 
 /// The samples of a column by text and level of one factor: what an echo of that factor can make of them.
@@ -210,10 +222,8 @@ impl<'a> Cases<'a> {
         Self { list, of_sample }
     }
 
-    /// The texts after an echo, if it is to be believed: several levels stand here, each under itself, and fewer
-    /// different texts are left. A form that just one level has proves itself by standing here always and only under
-    /// that level.
-    fn attempt(&self, echo: &Echo, all: &[Context], before: usize) -> Option<Vec<String>> {
+    /// The texts after an echo, and what it is to be believed for; `None` if it is not.
+    fn attempt(&self, echo: &Echo, all: &[Context]) -> Option<(Proof, Vec<String>)> {
         let after: Vec<Option<String>> = self.list.iter().map(|(text, context, _)| echo.apply(text, context)).collect();
         let hit = || self.list.iter().zip(&after).filter(|(_, after)| after.is_some()).map(|(case, _)| case);
         let (_, first, _) = hit().next()?;
@@ -221,8 +231,7 @@ impl<'a> Cases<'a> {
         let after_or = |case: usize| after[case].as_deref().unwrap_or(self.list[case].0);
         let result = || self.of_sample.iter().map(|case| after_or(*case).to_owned()).collect();
         if hit().any(|(_, context, _)| context.level(echo.factor) != level) {
-            let left: HashSet<&str> = (0..self.list.len()).map(after_or).collect();
-            return (left.len() < before).then(result);
+            return Some((Proof::FewerTexts, result()));
         }
         if first.levels_with(echo.factor, echo.form) != 1 {
             return None;
@@ -235,7 +244,7 @@ impl<'a> Cases<'a> {
             .list
             .iter()
             .any(|(text, context, _)| context.level(echo.factor) != level && form.substitute(text, "").is_some());
-        (telling && hits == under && !elsewhere).then(result)
+        (telling && hits == under && !elsewhere).then(|| (Proof::OwnLevelOnly, result()))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
+use indexmap::{IndexMap, IndexSet};
 
 use super::Observation;
 use super::date::Window;
@@ -17,6 +18,8 @@ pub(super) struct Levels {
     scenario: Arc<Scenario>,
     /// `forms[factor][level]`, empty where the level is unset.
     forms: Vec<Vec<Vec<Form>>>,
+    /// For each factor the names of its forms, with the number of levels that have one.
+    names: Vec<Vec<(&'static str, usize)>>,
     timezone: Option<usize>,
     reference: DateTime<Utc>,
 }
@@ -25,7 +28,7 @@ impl Levels {
     /// Derives all forms. `reference_unix_ms` is the first capture's time.
     pub(super) fn new(scenario: Arc<Scenario>, reference_unix_ms: i64) -> Self {
         let reference = DateTime::from_timestamp_millis(reference_unix_ms).unwrap_or_default();
-        let forms = scenario
+        let forms: Vec<Vec<Vec<Form>>> = scenario
             .factors
             .iter()
             .map(|factor| {
@@ -36,7 +39,8 @@ impl Levels {
             })
             .collect();
         let timezone = scenario.factors.iter().position(|f| f.kind == FactorKind::Timezone);
-        Self { scenario, forms, timezone, reference }
+        let names = forms.iter().map(|levels| counted(levels)).collect();
+        Self { scenario, forms, names, timezone, reference }
     }
 
     /// The days near the run. A run may be resumed days later.
@@ -49,17 +53,18 @@ impl Levels {
     pub(super) fn texts(&self) -> Vec<String> {
         self.forms.iter().flatten().flatten().map(|form| form.text.clone()).collect()
     }
+}
 
-    /// Names of the forms of a factor, plain ones first.
-    pub(super) fn form_names(&self, factor: usize) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        for form in self.forms.get(factor).into_iter().flatten().flatten() {
-            if !names.contains(&form.name) {
-                names.push(form.name);
-            }
+/// How many levels have a form of each name, plain forms first.
+fn counted(levels: &[Vec<Form>]) -> Vec<(&'static str, usize)> {
+    let mut names: IndexMap<&'static str, usize> = IndexMap::new();
+    for forms in levels {
+        let own: IndexSet<&'static str> = forms.iter().map(|form| form.name).collect();
+        for name in own {
+            *names.entry(name).or_default() += 1;
         }
-        names
     }
+    names.into_iter().collect()
 }
 
 /// What a capture was made under.
@@ -96,9 +101,9 @@ impl Context {
         self.levels.timezone
     }
 
-    /// The names of a factor's forms.
-    pub(super) fn form_names(&self, factor: usize) -> Vec<&'static str> {
-        self.levels.form_names(factor)
+    /// The names of a factor's forms, plain ones first.
+    pub(super) fn form_names(&self, factor: usize) -> impl Iterator<Item = &'static str> {
+        self.levels.names.get(factor).into_iter().flatten().map(|(name, _)| *name)
     }
 
     /// The level index of a factor.
@@ -117,8 +122,8 @@ impl Context {
 
     /// How many levels of a factor have a form of this name.
     pub(super) fn levels_with(&self, factor: usize, form: &str) -> usize {
-        let has = |forms: &&Vec<Form>| forms.iter().any(|known| known.name == form);
-        self.levels.forms.get(factor).map_or(0, |levels| levels.iter().filter(has).count())
+        let names = self.levels.names.get(factor).map(Vec::as_slice).unwrap_or_default();
+        names.iter().find(|(name, _)| *name == form).map_or(0, |(_, levels)| *levels)
     }
 
     /// What stands for a level of this factor in a text.

@@ -444,7 +444,7 @@ mod tests {
     #[test]
     fn other_days_and_versions_stay_text() {
         for line in
-            ["cutoff 2025-05-14", "claude 2.1.91.9f2", "opus-4-20250219", "May 2026 is far", "a 10:99 b", "ratio 1/2/3"]
+            ["cutoff 2025-05-14", "agent 2.1.91.9f2", "opus-4-20250219", "May 2026 is far", "a 10:99 b", "ratio 1/2/3"]
         {
             assert_eq!(formats(line), [], "{line}");
         }

@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn splits_lists_only() {
         assert_eq!(items("a-1,b-2, c").as_deref(), Some("a-1\nb-2\n c"));
-        assert_eq!(items("claude-cli/2 (external, cli)"), None);
+        assert_eq!(items("agent-cli/2 (external, cli)"), None);
         assert_eq!(items("Sat, 21 Nov 2026 04:09:11 GMT"), None);
         assert_eq!(items("one"), None);
     }

@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn two_causes_in_a_line_have_two_gaps() {
-        let all = gaps(&["Today's date is 2026-11-21.", "Today\u{2019}s date is 2026/11/21."]);
+        let all = gaps(&["Agent's date is 2026-11-21.", "Agent\u{2019}s date is 2026/11/21."]);
         let filled = |cut: &Vec<String>| cut.iter().filter(|g| !g.is_empty()).cloned().collect::<Vec<_>>();
         assert_eq!(filled(&all[0]), ["'", "2026-11-21"]);
         assert_eq!(filled(&all[1]), ["\u{2019}", "2026/11/21"]);

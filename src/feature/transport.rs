@@ -15,20 +15,33 @@ use crate::capture::Capture;
 pub(super) struct Names {
     /// Names that were used in captures whose own host they are not.
     elsewhere: BTreeSet<String>,
+    /// By factor: the name that the agent uses always and only where the level is unset, its own default.
+    defaults: BTreeMap<usize, String>,
 }
 
 impl Names {
     /// Looks at all captures' names before any is taken apart.
     pub(super) fn prepare<'a>(&mut self, captures: impl Iterator<Item = (&'a Capture, &'a Context)>) {
-        for (capture, context) in captures {
-            let own: Vec<&str> = context.hosts().into_iter().map(|(_, host)| host).collect();
-            self.elsewhere.extend(used(capture).filter(|name| !own.contains(name)).map(str::to_owned));
+        let all: Vec<(BTreeSet<&str>, &Context)> = captures.map(|(c, context)| (used(c).collect(), context)).collect();
+        for factor in 0..all.first().map_or(0, |(_, context)| context.factors()) {
+            self.defaults.extend(default(factor, &all).map(|name| (factor, name)));
         }
+        for (names, context) in all {
+            let own = |name: &&str| self.own(context).any(|(_, host)| host == *name);
+            let others: Vec<String> = names.into_iter().filter(|name| !own(name)).map(str::to_owned).collect();
+            self.elsewhere.extend(others);
+        }
+    }
+
+    /// The capture's own hosts, with their factors.
+    fn own<'a>(&'a self, context: &'a Context) -> impl Iterator<Item = (usize, &'a str)> {
+        let unset = self.defaults.iter().filter(|(factor, _)| context.forms(**factor).is_empty());
+        context.hosts().into_iter().chain(unset.map(|(factor, name)| (*factor, name.as_str())))
     }
 
     /// The names under which a name goes: a factor's, its own, or both.
     fn of(&self, name: &str, context: &Context) -> Vec<String> {
-        let own = context.hosts().into_iter().filter(|(_, host)| *host == name);
+        let own = self.own(context).filter(|(_, host)| *host == name);
         let mut out: Vec<String> = own.map(|(factor, _)| context.placeholder(factor)).collect();
         if out.is_empty() || self.elsewhere.contains(name) {
             out.push(mask::masked(name));
@@ -91,6 +104,24 @@ impl Names {
             out.push(Leaf::presence(Channel::Connection, format!("connection {name}"), place, &text));
         }
     }
+}
+
+/// The one name that is used in all captures where a host's factor is unset, and in no other.
+fn default(factor: usize, all: &[(BTreeSet<&str>, &Context)]) -> Option<String> {
+    let set = |context: &Context| context.hosts().iter().any(|(own, _)| *own == factor);
+    if !all.iter().any(|(_, context)| set(context)) {
+        return None;
+    }
+    let mut unset = all.iter().filter(|(_, context)| context.forms(factor).is_empty());
+    let mut names = unset.next()?.0.clone();
+    for (others, _) in unset {
+        names.retain(|name| others.contains(name));
+    }
+    for (others, _) in all.iter().filter(|(_, context)| set(context)) {
+        names.retain(|name| !others.contains(name));
+    }
+    let name = names.pop_first()?;
+    names.is_empty().then(|| name.to_owned())
 }
 
 /// Every name that a capture used outside of requests.
