@@ -150,7 +150,7 @@ mod tests {
         for part in [
             "**conditioned: 1 dependence is neither explained nor disclosed**",
             "### covert body: depends on `timezone` × `base_url`",
-            "| `timezone = Asia/Tokyo or Asia/Seoul and base_url = http://gateway.example` | `’` |",
+            "| `timezone = Asia/Tokyo or Asia/Seoul, and base_url = http://gateway.example` | `’` |",
             "| otherwise | as at the baseline |",
             "`U+2019` `RIGHT SINGLE QUOTATION MARK`",
             "echo of a level of hostname",

@@ -152,12 +152,12 @@ pub(super) fn class_means(class: Class) -> &'static str {
     }
 }
 
-/// `timezone = Asia/Tokyo or Asia/Seoul, base_url = http://gateway.example.com`.
+/// `timezone = Asia/Tokyo or Asia/Seoul, and base_url = http://gateway.example.com`.
 pub(super) fn condition(when: &BTreeMap<String, Vec<String>>, order: &[String]) -> String {
     let mut names: Vec<&String> = when.keys().collect();
     names.sort_by_key(|name| order.iter().position(|factor| factor == *name));
     let literals = names.into_iter().map(|name| format!("{name} = {}", when[name].join(" or ")));
-    literals.collect::<Vec<_>>().join(" and ")
+    literals.collect::<Vec<_>>().join(", and ")
 }
 
 /// A value in words.
