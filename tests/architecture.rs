@@ -123,7 +123,8 @@ fn sources() -> Vec<Source> {
 
 /// Cuts comments and everything from the unit tests on.
 fn code(text: &str) -> String {
-    let end = text.find("\n#[cfg(test)]\nmod tests").unwrap_or(text.len());
+    let tests = Regex::new(r"\n#\[cfg\(test\)\]\n(pub(\([a-z]+\))? )?mod tests \{").unwrap();
+    let end = tests.find(text).map_or(text.len(), |tests| tests.start());
     let mut code = String::new();
     for line in text[..end].lines().filter(|line| !line.trim_start().starts_with("//")) {
         writeln!(code, "{line}").unwrap();
