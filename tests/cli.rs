@@ -1,5 +1,7 @@
 //! The command line, through the compiled program: exit codes, messages, and the folder of a run.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

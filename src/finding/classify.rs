@@ -21,19 +21,18 @@ pub fn classify(kind: &FeatureKind, channel: Channel, baseline: Option<&str>, va
         };
     };
     match kind {
-        // Requests in another order are another structure; names of headers and keys carry no order.
-        FeatureKind::Order if channel == Channel::RequestSequence => Class::Structural,
         FeatureKind::Presence | FeatureKind::Count => Class::Structural,
         FeatureKind::Process => Class::Behavioural,
-        // Escapes, white space, the form of what is random: nobody reads them.
-        FeatureKind::Signature | FeatureKind::Order | FeatureKind::Shape => Class::Covert,
+        FeatureKind::Signature => Class::Covert,
+        // Requests in another order are another behaviour; names of headers and keys carry no order.
+        FeatureKind::Order if channel == Channel::RequestSequence => Class::Structural,
+        FeatureKind::Order => Class::Covert,
         FeatureKind::DateFormat if same_date(baseline, variant) => Class::Covert,
+        FeatureKind::LocalDate | FeatureKind::Echo { .. } | FeatureKind::DateFormat => Class::Overt,
+        // The form of what is random: nobody reads that.
+        FeatureKind::Shape => Class::Covert,
         FeatureKind::Text | FeatureKind::Json if reads_the_same(baseline, variant) => Class::Covert,
-        FeatureKind::Text
-        | FeatureKind::Json
-        | FeatureKind::LocalDate
-        | FeatureKind::Echo { .. }
-        | FeatureKind::DateFormat => Class::Overt,
+        FeatureKind::Text | FeatureKind::Json => Class::Overt,
     }
 }
 
@@ -125,7 +124,7 @@ fn same_date(a: &str, b: &str) -> bool {
         while let Some(c) = chars.next() {
             if c == '%' {
                 let mut code = chars.next();
-                while matches!(code, Some('-' | '#' | ':' | '0'..='9')) {
+                while matches!(code, Some('-' | '#' | ':') | Some('0'..='9')) {
                     code = chars.next();
                 }
                 codes.extend(code.map(|c| if c == 'y' { 'Y' } else { c }));

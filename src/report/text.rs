@@ -175,9 +175,9 @@ impl Page {
         self.labelled_in("baseline", &cut(&safe(summary::value(excerpt.baseline.as_deref()))), Some(Ink::Green));
         self.labelled_in("variant", &cut(&safe(summary::value(excerpt.variant.as_deref()))), Some(Ink::Red));
         for side in ["baseline", "variant"] {
-            let points = excerpt.codepoints.iter().filter(|point| point.side == side);
+            let points = summary::codepoints(finding, side).take(8);
             let points: Vec<String> =
-                points.take(8).map(|point| format!("{} {}", safe(&point.codepoint), safe(&point.name))).collect();
+                points.map(|point| format!("{} {}", safe(&point.codepoint), safe(&point.name))).collect();
             if !points.is_empty() {
                 self.labelled("differs", &format!("{side} has {}", points.join(", ")));
             }
@@ -267,7 +267,7 @@ fn channel(finding: &Finding) -> String {
 fn example(finding: &Finding) -> String {
     let excerpt = &finding.excerpt;
     let points = |side: &str| {
-        let points = excerpt.codepoints.iter().filter(|point| point.side == side).take(2);
+        let points = summary::codepoints(finding, side).take(2);
         points.map(|point| safe(&point.codepoint)).collect::<Vec<_>>().join(" ")
     };
     let (before, after) = (points("baseline"), points("variant"));
@@ -336,7 +336,7 @@ mod tests {
         for part in [
             "conditioned: 1 dependence is neither explained nor disclosed",
             "covert body depends on timezone × base_url",
-            "timezone = Asia/Tokyo or Asia/Seoul and base_url = http://gateway.example → ’",
+            "timezone = Asia/Tokyo or Asia/Seoul, and base_url = http://gateway.example → ’",
             "otherwise → as at the baseline",
             "baseline has U+0027 APOSTROPHE",
             "variant has U+2019 RIGHT SINGLE QUOTATION MARK",
