@@ -419,3 +419,66 @@ async fn cost_of_a_cell() {
     );
     engine.close().await;
 }
+
+/// Runs the first scenario's real agent, downloaded from its registry: `PARALLAX_VERSION=2.1.198 cargo test --test docker --
+/// --ignored --nocapture published`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "downloads a published agent"]
+async fn a_published_agent_reaches_the_stub() {
+    let version = std::env::var("PARALLAX_VERSION").unwrap_or_else(|_| String::from("2.1.91"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/claude-code.toml");
+    let scenario = parallax::scenario::load(&path, &[format!("target.version={version}")]).expect("the scenario");
+    let cache = parallax::engine::target::cache_folder();
+    let notice = |line: String| println!("{line}");
+    let target = parallax::engine::target::install(&scenario.target, &cache, &notice).await.expect("installed");
+    let mut options = options(target.clone(), &cache);
+    options.slots = 2;
+    options.limits = scenario.target.limits;
+    options.ports = scenario.urls_ports();
+    let context = parallax::engine::environment::Context {
+        ca_certificate_pem: options.authority.certificate_pem.clone(),
+        search: target.search.clone(),
+        variables: target.variables.clone(),
+        resolver: None,
+    };
+    let began = Instant::now();
+    let engine = Docker::open(options).await.expect("the engine opens");
+    println!("open: {:.1?}; {:?}", began.elapsed(), engine.target());
+    canary::run(&engine, 0).await.expect("the pod is closed");
+    let factors = scenario.factors.len();
+    let mut captures = Vec::new();
+    let began = Instant::now();
+    for pair in 0..6_u16 {
+        let jobs = [0, 1].map(|slot| {
+            let mut levels = parallax::cell::Assignment::baseline(factors);
+            for (factor, known) in scenario.factors.iter().enumerate() {
+                levels = levels.with(factor, (pair + slot) % u16::try_from(known.levels.len()).unwrap());
+            }
+            Job {
+                cell: CellId::nth(usize::from(2 * pair + slot)),
+                environment: parallax::engine::environment::realise(&scenario, &levels, &context),
+                limits: scenario.target.limits,
+                timeout: scenario.target.timeout,
+            }
+        });
+        let (left, right) = tokio::join!(engine.run(0, &jobs[0]), engine.run(1, &jobs[1]));
+        for capture in [left.unwrap(), right.unwrap()] {
+            println!(
+                "{:?} {:.2} s wall {:.2} s CPU, {:?}, {} files, said {:?}",
+                capture.outcome,
+                capture.wall.as_f64(),
+                capture.cpu.unwrap_or_default().as_f64(),
+                capture.exchanges.iter().map(|e| format!("{} {}{}", e.method, e.host, e.target)).collect::<Vec<_>>(),
+                capture.files.len(),
+                capture.stdout.text().trim()
+            );
+            captures.push(capture);
+        }
+    }
+    println!("{} cells in {:.1?}", captures.len(), began.elapsed());
+    engine.close().await;
+    for capture in captures {
+        assert_eq!(capture.outcome, Outcome::Exited { code: 0 }, "{}", capture.stderr.text());
+        assert!(capture.exchanges.iter().any(|exchange| exchange.target.starts_with("/v1/messages")));
+    }
+}

@@ -17,6 +17,7 @@ use super::attach::{Output, listen};
 use super::connection::failed;
 use super::holder::{Gateway, no_log};
 use super::owner::CELL_LABEL;
+use super::upper::Layers;
 use crate::capture::Outcome;
 use crate::cell::CellId;
 use crate::engine::EngineError;
@@ -143,14 +144,16 @@ impl Spec<'_> {
         let state = async {
             let found =
                 client.inspect_container(container, None).await.map_err(failed("asking how the agent ended"))?;
-            found.state.ok_or_else(|| EngineError::Failed {
+            let layers = found.graph_driver.and_then(|driver| Layers::open(&driver.name, &driver.data));
+            let state = found.state.ok_or_else(|| EngineError::Failed {
                 step: "asking how the agent ended",
                 message: String::from("the engine does not say"),
-            })
+            })?;
+            Ok::<_, EngineError>((state, layers))
         };
         let traffic = async { gateway.client.end(self.cell).await };
         let (state, traffic) = tokio::join!(state, traffic);
-        let (state, traffic) = (state?, traffic.map_err(|error| gateway.explain(error))?);
+        let ((state, layers), traffic) = (state?, traffic.map_err(|error| gateway.explain(error))?);
         let output = tokio::time::timeout(LAST_OUTPUT, output).await.ok().and_then(Result::ok);
         let output = output.ok_or_else(|| EngineError::Failed {
             step: "reading the agent's output",
@@ -163,7 +166,7 @@ impl Spec<'_> {
                 message: format!("`{}` cannot be run in the pod: {reason}", self.command.join(" ")),
             });
         }
-        Ok(self.ended(&state, end, (before, after), output, traffic))
+        Ok(Ended { layers, ..self.ended(&state, end, (before, after), output, traffic) })
     }
 
     /// Waits for the end, and brings it about at the deadline.
@@ -208,6 +211,7 @@ impl Spec<'_> {
             started_unix_ms: started.map_or(0, |started| started.timestamp_millis()),
             wall: wall.unwrap_or_default(),
             cpu: after.cpu_since(before),
+            layers: None,
         }
     }
 }
@@ -237,6 +241,8 @@ pub(super) struct Ended {
     pub(super) wall: Duration,
     /// What it used.
     pub(super) cpu: Option<Duration>,
+    /// Where its files lie, if they can be read from here.
+    pub(super) layers: Option<Layers>,
 }
 
 /// Says how it ended. A limit that was reached counts where the agent did not come to a good end by itself. Engines report

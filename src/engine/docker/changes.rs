@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::overlay::{ancestors, is_below};
+use super::upper::Layers;
 use crate::capture::{Change, FileChange};
 use crate::engine::environment::{Environment, Node, PodFile};
 
@@ -21,6 +22,14 @@ pub(super) fn to_inspect<'a>(environment: &Environment, laid: &'a [PodFile]) -> 
         Node::Folder | Node::Link(_) | Node::Zone(_) => None,
     })
     .collect()
+}
+
+/// Reads a container's layers where they lie.
+pub(super) fn read_layers(environment: &Environment, overlay: &[PodFile], layers: &Layers) -> Vec<FileChange> {
+    let list = layers.changes(&areas(environment));
+    let inspected = to_inspect(environment, overlay).into_iter();
+    let touched = inspected.filter(|(path, size, mode)| !layers.is_as_laid(path, *size, *mode));
+    read(environment, overlay, &list, &touched.map(|(path, ..)| path.to_owned()).collect())
 }
 
 /// Reads the engine's `list`: path and what became of it. `overlay` is what we laid, and `touched` those of its files that were

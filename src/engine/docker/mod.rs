@@ -20,6 +20,7 @@ mod overlay;
 mod owner;
 mod sweep;
 mod target_image;
+mod upper;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +49,7 @@ use holder::{Blueprint, Gateway, Identity};
 use overlay::MTIME;
 use owner::Owner;
 use target_image::TargetImage;
+use upper::Layers;
 
 pub use base::BASE_VARIABLE;
 pub use connection::{DockerFacts, probe};
@@ -208,7 +210,7 @@ impl Docker {
         let (ended, container) = self.execute(&mut held, identity, spec, lay).await?;
         // The next cell of this slot may begin; what the agent left in its files can be read meanwhile.
         drop(held);
-        let changed = self.changed_files(&container, environment, &files).await;
+        let changed = self.changed_files(&container, ended.layers.clone(), environment, &files).await;
         self.remove_later(container);
         Ok(capture(ended, changed?))
     }
@@ -336,9 +338,18 @@ impl Docker {
     async fn changed_files(
         &self,
         container: &str,
+        layers: Option<Layers>,
         environment: &Environment,
         overlay: &[PodFile],
     ) -> Result<Vec<FileChange>, EngineError> {
+        if let Some(layers) = layers.filter(|_| self.connection.local) {
+            let (environment, overlay) = (environment.clone(), overlay.to_vec());
+            let read = move || changes::read_layers(&environment, &overlay, &layers);
+            return tokio::task::spawn_blocking(read).await.map_err(|error| EngineError::Failed {
+                step: "listing the files changed",
+                message: error.to_string(),
+            });
+        }
         let client = &self.connection.client;
         let list = client.container_changes(container).await.map_err(failed("listing the files changed"))?;
         let list: Vec<(String, Change)> = list
@@ -415,7 +426,7 @@ fn is_as_laid(found: &bollard::container::PathStatResponse, size: u64, mode: u32
 }
 
 fn capture(ended: Ended, files: Vec<FileChange>) -> Capture {
-    let Ended { outcome, output, traffic, started_unix_ms, wall, cpu } = ended;
+    let Ended { outcome, output, traffic, started_unix_ms, wall, cpu, layers: _ } = ended;
     let Traffic { exchanges, dns, tls, connections, left_open } = traffic;
     Capture {
         started_unix_ms,
