@@ -22,6 +22,8 @@ const MOST_FACTORS: usize = 4;
 const MOST_RUNS: usize = 90;
 /// Cheap guesses before `QuickXplain`.
 const GUESSES: usize = 3;
+/// Cells whose own runs disagree before a signal is one of chance.
+const UPSETS: usize = 2;
 /// Failures to find a rule before a signal is given up.
 const MOST_FAILURES: usize = 3;
 
@@ -57,6 +59,7 @@ pub async fn explain(board: Board, signal: Signal, known: RuleList) -> Explanati
         rules: known,
         ignored: HashSet::new(),
         asked: 0,
+        starved: false,
         board,
     };
     let ending = search.run().await;
@@ -72,9 +75,12 @@ struct Search {
     /// Runs set aside as chance.
     ignored: HashSet<usize>,
     asked: usize,
+    /// A question was not answered, because runs ran out: nothing may be concluded from silence.
+    starved: bool,
 }
 
 /// A run that the rules mispredict.
+#[derive(Clone)]
 struct Counterexample {
     cell: Assignment,
     value: Value,
@@ -85,22 +91,34 @@ type BoxedSet<'a> = Pin<Box<dyn Future<Output = Vec<usize>> + Send + 'a>>;
 impl Search {
     async fn run(&mut self) -> Ending {
         let mut failures = 0;
-        let mut upsets = 0;
         loop {
-            let Some(bad) = self.board.with(|evidence| self.counterexample(evidence)) else { return Ending::Explained };
+            if self.board.with(|evidence| evidence.disagreements(self.feature)) >= UPSETS {
+                return Ending::Noisy;
+            }
+            let candidates = self.board.with(|evidence| self.counterexamples(evidence));
+            // All signals look at the same few cells where they can: a cell run twice for one of them shows all the
+            // others, for nothing, which of them chance plays with.
+            let Some(bad) =
+                candidates.iter().find(|bad| self.board.awaits(&bad.cell, 2)).or(candidates.first()).cloned()
+            else {
+                return Ending::Explained;
+            };
             if self.asked >= MOST_RUNS || self.rules.rules.len() >= MOST_RULES || self.board.exhausted() {
                 return if self.tabulate() { Ending::Explained } else { Ending::GivenUp };
             }
             let before = self.board.with(|evidence| self.mispredicted(evidence).len());
             let seen = self.observe(vec![bad.cell.clone()], 2).await.remove(0);
+            self.starved |= seen.len() < 2 && self.board.exhausted();
+            if self.starved {
+                return Ending::GivenUp;
+            }
             if seen.iter().any(|value| *value != bad.value) {
                 // Chance plays a part. Others' runs may tell more for nothing: wait for them first.
                 self.board.deferred().await;
                 let seen = self.observe(vec![bad.cell.clone()], 7).await.remove(0);
                 let hits = seen.iter().filter(|value| **value == bad.value).count();
                 self.ignore(&bad.cell);
-                upsets += 1;
-                if upsets >= 2 || 3 * hits >= seen.len() {
+                if 3 * hits >= seen.len() {
                     return Ending::Noisy;
                 }
                 continue;
@@ -140,14 +158,15 @@ impl Search {
             .collect()
     }
 
-    /// A mispredicted run of the commonest bad value: the one that leaves the baseline in fewest factors.
-    fn counterexample(&self, evidence: &Evidence) -> Option<Counterexample> {
+    /// The mispredicted runs of the commonest bad value, those first that leave the baseline in fewest factors.
+    fn counterexamples(&self, evidence: &Evidence) -> Vec<Counterexample> {
         let bad = self.mispredicted(evidence);
-        let value = super::screen::commonest(bad.iter().map(|run| evidence.value(*run, self.feature)))?;
-        bad.into_iter()
-            .filter(|run| evidence.value(*run, self.feature) == value)
-            .min_by_key(|run| (self.leaving(&evidence.runs()[*run].cell.levels).len(), *run))
-            .map(|run| Counterexample { cell: evidence.runs()[run].cell.levels.clone(), value })
+        let Some(value) = super::screen::commonest(bad.iter().map(|run| evidence.value(*run, self.feature))) else {
+            return Vec::new();
+        };
+        let mut bad: Vec<usize> = bad.into_iter().filter(|run| evidence.value(*run, self.feature) == value).collect();
+        bad.sort_by_key(|run| (self.leaving(&evidence.runs()[*run].cell.levels).len(), *run));
+        bad.into_iter().map(|run| Counterexample { cell: evidence.runs()[run].cell.levels.clone(), value }).collect()
     }
 
     fn leaving(&self, cell: &Assignment) -> Vec<usize> {
@@ -178,6 +197,7 @@ impl Search {
             return false;
         }
         let seen = self.observe(vec![probe], 1).await.remove(0);
+        self.starved |= seen.is_empty() && self.board.exhausted();
         seen.first() == Some(&bad.value)
     }
 
@@ -185,11 +205,12 @@ impl Search {
         let all = self.leaving(&bad.cell);
         for guess in self.board.with(|evidence| self.guesses(evidence, bad)) {
             if self.keeps(bad, &guess).await {
-                return Some(self.drop_idle(bad, guess).await);
+                let set = self.drop_idle(bad, guess).await;
+                return (!self.starved).then_some(set);
             }
         }
         let set = self.quickxplain(bad, Vec::new(), false, all).await;
-        (!set.is_empty()).then_some(set)
+        (!set.is_empty() && !self.starved).then_some(set)
     }
 
     /// Factor sets whose levels in the counterexample always came with its value: those of this signal's rules first,
@@ -289,7 +310,8 @@ impl Search {
         self.asked += sweep.len();
         let (fresh, swept) =
             Both { first: Join::new(fresh), second: Join::new(self.board.observe(probes, 1, self.feature)) }.await;
-        if fresh[0].iter().any(|value| *value != bad.value) || fresh[0].is_empty() {
+        self.starved |= self.board.exhausted() && (fresh[0].len() < 2 || swept.iter().any(Vec::is_empty));
+        if self.starved || fresh[0].iter().any(|value| *value != bad.value) || fresh[0].is_empty() {
             return false;
         }
         let mut when: BTreeMap<usize, BTreeSet<u16>> =

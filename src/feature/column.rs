@@ -38,6 +38,8 @@ enum Mask {
     Nothing,
     /// Values of the opaque classes.
     Classes,
+    /// The whole: a number that is measured, not chosen. Its form is as noisy as its value and is no feature.
+    Number,
     /// Words but these, which were seen too often for chance.
     Words(HashSet<String>),
     /// Everything but these texts, which were seen too often for chance.
@@ -124,6 +126,7 @@ impl Plan {
                     text = masked;
                 }
             }
+            Mask::Number => text = String::from(if mask::is_number(&text) { mask::MEASUREMENT } else { text.as_str() }),
             Mask::Words(known) => {
                 let masked = mask::only_known(&text, known);
                 if masked != text {
@@ -289,6 +292,9 @@ fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
         return if lone { Mask::Classes } else { Mask::Nothing };
     }
     let everything: Vec<usize> = (0..texts.len()).collect();
+    if is_measured(samples, texts) {
+        return Mask::Number;
+    }
     if is_random(samples, texts, &everything) {
         let masked: Vec<String> = texts.iter().map(|text| mask::masked(text)).collect();
         if masked != texts && !is_random(samples, &masked, &everything) {
@@ -304,6 +310,22 @@ fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
     // Here constant, there random: look at those captures alone that have an identifier.
     let opaque: Vec<usize> = everything.into_iter().filter(|i| !mask::spans(&texts[*i]).is_empty()).collect();
     if !opaque.is_empty() && is_random(samples, texts, &opaque) { Mask::Classes } else { Mask::Nothing }
+}
+
+/// Different values from which on a number that differs between replicates is a measurement.
+const MEASURED: usize = 5;
+
+/// Whether the texts are numbers that are measured (durations, loads, sizes of a heap): many values, and replicates of
+/// one environment differ. A flag or a small enumeration is none.
+fn is_measured(samples: &[Sample<'_>], texts: &[String]) -> bool {
+    if !texts.iter().all(|text| mask::is_number(text)) || distinct(texts) < MEASURED {
+        return false;
+    }
+    let mut groups: BTreeMap<&[u16], HashSet<&str>> = BTreeMap::new();
+    for (sample, text) in samples.iter().zip(texts) {
+        groups.entry(&sample.context.assignment).or_default().insert(text);
+    }
+    groups.values().any(|values| values.len() > 2) || groups.values().filter(|values| values.len() > 1).count() > 1
 }
 
 /// What occurs too often for chance.

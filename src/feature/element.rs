@@ -36,6 +36,10 @@ pub(super) fn names(elements: &[Node]) -> Option<Vec<String>> {
     for element in elements {
         let mut named = BTreeMap::new();
         collect_names(element, "", 0, &mut named);
+        // The two ways in which tools are given go together.
+        if let Some(name) = named.get("/name").or_else(|| named.get("/function/name")).cloned() {
+            named.insert(String::new(), name);
+        }
         candidates = Some(match candidates {
             None => named.into_iter().map(|(path, name)| (path, vec![name])).collect(),
             Some(mut before) => {

@@ -6,6 +6,8 @@ use std::ops::Range;
 
 /// What stands for a text that is random and has no class.
 pub(super) const RANDOM: &str = "${random}";
+/// What stands for a number that is measured.
+pub(super) const MEASUREMENT: &str = "${measurement}";
 
 /// A class of opaque values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -200,6 +202,11 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
         rest = tail;
         Some(word)
     })
+}
+
+/// Whether a text is a JSON number.
+pub(super) fn is_number(text: &str) -> bool {
+    text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 #[cfg(test)]

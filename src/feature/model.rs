@@ -255,7 +255,9 @@ impl Head {
         let optional = seen.captures() < seen.samples.len();
         let unstable = |sort: Sort| sort == Sort::Moment || alone && matches!(sort, Sort::Opaque(_));
         let cut_up = variants.len() > 1 || tokeniser.tokens(&variants[0]).iter().any(|t| unstable(t.sort));
-        let common = if cut_up { skeleton(&variants, tokeniser, alone) } else { Vec::new() };
+        // A number is one thing: its digits are no tokens.
+        let numeric = self.kind == FeatureKind::Json && variants.iter().all(|text| mask::is_number(text));
+        let common = if cut_up && !numeric { skeleton(&variants, tokeniser, alone) } else { Vec::new() };
         let numbered = line.map(|n| format!(" \u{b7} line {n}")).unwrap_or_default();
         if !common.iter().any(|token| token.chars().any(char::is_alphanumeric)) {
             let suffix = line.map(|_| format!(" line {:?}", label(&variants[0]))).unwrap_or_default();
