@@ -88,7 +88,7 @@ impl Walk<'_> {
 
     fn json(&mut self, json: &Json, address: &str, place: &str) {
         let spacing = json.spacing.clone();
-        self.leaf(FeatureKind::Signature, format!("{address}spacing"), format!("{place}spacing"), spacing);
+        self.leaf(FeatureKind::Layout, format!("{address}spacing"), format!("{place}spacing"), spacing);
         self.node(&json.root, address, place);
     }
 

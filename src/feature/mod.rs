@@ -90,6 +90,10 @@ pub enum FeatureKind {
     Shape,
     /// A property of a string's bytes: its set of non-ASCII code points, invisible characters, white space, escapes.
     Signature,
+    /// How JSON is laid out: the white space between its signs.
+    Layout,
+    /// The way that a request took: its form, the port dialled.
+    Route,
     /// How the process ended, or its output.
     Process,
 }

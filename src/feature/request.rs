@@ -140,7 +140,8 @@ impl Requests {
         out.push(Leaf::presence(RequestSequence, format!("request {name}"), place, "sent"));
         let mut say = |channel, what: &str, text: String| {
             let (address, place) = (format!("request {name} {what}"), format!("{place} \u{b7} {what}"));
-            out.push(Leaf::text(channel, FeatureKind::Text, address, place, text));
+            let kind = if channel == Connection { FeatureKind::Route } else { FeatureKind::Text };
+            out.push(Leaf::text(channel, kind, address, place, text));
         };
         say(RequestSequence, "host", exchange.host.clone());
         say(RequestSequence, "scheme", exchange.scheme.clone());

@@ -22,8 +22,8 @@ pub fn classify(kind: &FeatureKind, channel: Channel, baseline: Option<&str>, va
     };
     match kind {
         FeatureKind::Presence | FeatureKind::Count => Class::Structural,
-        FeatureKind::Process => Class::Behavioural,
-        FeatureKind::Signature => Class::Covert,
+        FeatureKind::Process | FeatureKind::Route => Class::Behavioural,
+        FeatureKind::Signature | FeatureKind::Layout => Class::Covert,
         // Requests in another order are another behaviour; names of headers and keys carry no order.
         FeatureKind::Order if channel == Channel::RequestSequence => Class::Structural,
         FeatureKind::Order => Class::Covert,

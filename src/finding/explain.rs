@@ -1,18 +1,151 @@
 //! **Explaining** a difference that is expected: what merely repeats a level, or follows from it as anyone would expect.
+//! An explained difference is reported all the same; it is only not counted against anybody.
 
-use crate::feature::FeatureKind;
+use crate::feature::{Channel, Feature, FeatureKind};
 use crate::scenario::{FactorKind, Scenario};
 
-/// Why a difference in a feature of this kind, attributed to these factors (by index), is expected; `None` where it is not.
+/// An attributed difference in one feature.
+#[derive(Clone, Debug)]
+pub struct Difference<'a> {
+    /// The feature.
+    pub feature: &'a Feature,
+    /// The factors that it is attributed to, by index.
+    pub factors: &'a [usize],
+    /// The value at the baseline; `None` is absent.
+    pub baseline: Option<&'a str>,
+    /// The value of each rule: where it is attributed to one factor, with the levels of that factor.
+    pub variants: Vec<(Vec<u16>, Option<&'a str>)>,
+}
+
+/// Why a difference is expected; `None` where it is not.
 #[must_use]
-pub fn explain(kind: &FeatureKind, scenario: &Scenario, factors: &[usize]) -> Option<String> {
-    let [factor] = factors else { return None };
-    let name = &scenario.factors.get(*factor)?.name;
-    match kind {
-        FeatureKind::Echo { factor: echoed } if echoed == factor => Some(format!("echo of {name}")),
-        FeatureKind::LocalDate if scenario.factors[*factor].kind == FactorKind::Timezone => {
+pub fn explain(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
+    if let Some(reason) = routed(difference, scenario) {
+        return Some(reason);
+    }
+    let [factor] = difference.factors else { return None };
+    let known = scenario.factors.get(*factor)?;
+    match &difference.feature.kind {
+        FeatureKind::Echo { factor: echoed } if echoed == factor => Some(format!("echo of {}", known.name)),
+        FeatureKind::LocalDate if known.kind == FactorKind::Timezone => {
             Some(String::from("local date or time in the level's zone"))
         }
+        FeatureKind::Json if counts_characters(difference, scenario, *factor) => {
+            Some(format!("counts the characters of {}", known.name))
+        }
         _ => None,
+    }
+}
+
+/// A proxy decides which way a request takes: its form, the port dialled, and that the proxy's name is looked up instead
+/// of the host's. That more names are looked up would not follow from it.
+fn routed(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
+    let kind = |factor: &usize| scenario.factors.get(*factor).map(|factor| &factor.kind);
+    let proxy = difference.factors.iter().find(|factor| kind(factor) == Some(&FactorKind::Proxy))?;
+    let name = &scenario.factors[*proxy].name;
+    if !difference.factors.iter().all(|f| matches!(kind(f), Some(FactorKind::Proxy | FactorKind::BaseUrl { .. }))) {
+        return None;
+    }
+    let expected = match difference.feature.channel {
+        _ if difference.feature.kind == FeatureKind::Route => true,
+        Channel::Dns => {
+            difference.feature.place.contains(&format!("${{{name}}}"))
+                || difference.baseline.is_some() && difference.variants.iter().any(|(_, value)| value.is_none())
+        }
+        _ => false,
+    };
+    expected.then(|| format!("requests take the way that {name} says"))
+}
+
+/// Whether a number grows with the length of the level: `value(level) − value(baseline)` is one whole multiple of
+/// `length(level) − length(baseline)` for every level.
+fn counts_characters(difference: &Difference<'_>, scenario: &Scenario, factor: usize) -> bool {
+    let levels = &scenario.factors[factor].levels;
+    let length = |level: u16| {
+        let value = levels.get(usize::from(level)).and_then(|level| level.value()).unwrap_or("");
+        i64::try_from(value.len()).unwrap_or(i64::MAX)
+    };
+    let number = |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok());
+    let Some(base) = number(difference.baseline) else { return false };
+    let mut ratio = None;
+    for level in 0..u16::try_from(levels.len()).unwrap_or(u16::MAX) {
+        let rule = difference.variants.iter().find(|(levels, _)| levels.contains(&level));
+        let Some(value) = rule.map_or(Some(base), |(_, text)| number(*text)) else { return false };
+        let (grown, longer) = (value - base, length(level) - length(0));
+        if longer == 0 {
+            if grown != 0 {
+                return false;
+            }
+            continue;
+        }
+        if grown == 0 || grown % longer != 0 || ratio.is_some_and(|ratio| ratio != grown / longer) || grown / longer < 0
+        {
+            return false;
+        }
+        ratio = Some(grown / longer);
+    }
+    ratio.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario() -> Scenario {
+        let text = r#"
+            name = "t"
+            [target]
+            command = ["sh"]
+            include = []
+            [factors.user]
+            levels = ["dev", "alice", "wei"]
+            [factors.proxy]
+            levels = ["none", "http://proxy.example:3128"]
+            [factors.timezone]
+            levels = ["UTC", "Asia/Tokyo"]
+        "#;
+        crate::scenario::parse(text, "t.toml", std::path::Path::new("."), &[]).unwrap()
+    }
+
+    fn feature(channel: Channel, kind: FeatureKind, place: &str) -> Feature {
+        Feature { id: place.to_owned(), channel, place: place.to_owned(), kind }
+    }
+
+    fn why(
+        feature: &Feature,
+        factors: &[usize],
+        base: Option<&str>,
+        variants: &[(&[u16], Option<&str>)],
+    ) -> Option<String> {
+        let variants = variants.iter().map(|(levels, value)| (levels.to_vec(), *value)).collect();
+        explain(&Difference { feature, factors, baseline: base, variants }, &scenario())
+    }
+
+    #[test]
+    fn a_count_of_the_level_s_characters_is_explained_and_another_number_is_not() {
+        let count = feature(Channel::Body, FeatureKind::Json, "length");
+        assert!(why(&count, &[0], Some("14899"), &[(&[1], Some("14901"))]).is_some());
+        assert!(why(&count, &[0], Some("14899"), &[(&[1], Some("14902"))]).is_none(), "no whole multiple");
+        assert!(why(&count, &[0], Some("14899"), &[(&[2], Some("14901"))]).is_none(), "as long as the baseline");
+        assert!(why(&count, &[0], Some("1"), &[(&[1], None)]).is_none());
+    }
+
+    #[test]
+    fn the_way_of_a_request_follows_the_proxy_and_nothing_else_does() {
+        let form = feature(Channel::Connection, FeatureKind::Route, "POST /x · form");
+        assert!(why(&form, &[1], Some("direct"), &[(&[1], Some("absolute form"))]).is_some());
+        assert!(why(&form, &[2], Some("direct"), &[(&[1], Some("absolute form"))]).is_none());
+        let gone = feature(Channel::Dns, FeatureKind::Presence, "DNS question for api.example");
+        assert!(why(&gone, &[1], Some("A"), &[(&[1], None)]).is_some());
+        assert!(why(&gone, &[1], None, &[(&[1], Some("A"))]).is_none(), "a further name does not follow");
+        let text = feature(Channel::Body, FeatureKind::Text, "prompt");
+        assert!(why(&text, &[1], Some("a"), &[(&[1], Some("b"))]).is_none());
+    }
+
+    #[test]
+    fn an_echo_is_explained_by_its_own_factor_only() {
+        let echo = feature(Channel::Body, FeatureKind::Echo { factor: 0 }, "prompt");
+        assert_eq!(why(&echo, &[0], Some("dev"), &[(&[1], Some("alice"))]), Some("echo of user".into()));
+        assert_eq!(why(&echo, &[2], Some("dev"), &[(&[1], Some("alice"))]), None);
     }
 }

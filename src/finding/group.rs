@@ -56,6 +56,7 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
     let mut causes: BTreeMap<Cause, Vec<Place<'_>>> = BTreeMap::new();
     for claim in confirmed {
         let rules = &claim.claim.rules;
+        let factors = rules.factors();
         let Some((baseline_run, variant_runs)) = representatives(material, claim) else { continue };
         for index in &claim.features {
             let Some(feature) = material.extractor.features().get(*index) else { continue };
@@ -69,8 +70,20 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
             else {
                 continue;
             };
-            let explained = explain::explain(&feature.kind, material.scenario, &rules.factors());
-            let cause = (rules.factors(), rules.partition(), class != Class::Covert, explained.is_some());
+            let difference = explain::Difference {
+                feature,
+                factors: &factors,
+                baseline: at_baseline,
+                variants: rules
+                    .rules
+                    .iter()
+                    .zip(&variant_runs)
+                    .map(|(rule, run)| (sole_levels(rule), seen(*run)))
+                    .collect(),
+            };
+            let explained = explain::explain(&difference, material.scenario);
+            let covert = class == Class::Covert && explained.is_none();
+            let cause = (factors.clone(), rules.partition(), !covert, explained.is_some());
             causes.entry(cause).or_default().push(Place {
                 feature,
                 index: *index,
@@ -89,6 +102,14 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
         key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
     });
     findings
+}
+
+/// The levels of a rule that names one factor.
+fn sole_levels(rule: &crate::attribution::rule::Rule) -> Vec<u16> {
+    match &rule.when[..] {
+        [literal] => literal.levels.iter().copied().collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn text(material: Material<'_>, value: Value) -> Option<&str> {
@@ -115,9 +136,9 @@ fn representatives(material: Material<'_>, claim: &Judged) -> Option<(usize, Vec
     };
     let base = nearest(&|cell| rules.predict(cell) == rules.base, &baseline)?;
     let from = material.evidence.runs()[base].cell.levels.clone();
-    let variants: Vec<usize> =
-        rules.rules.iter().filter_map(|rule| nearest(&|cell| rule.matches(cell), &from)).collect();
-    (!variants.is_empty()).then_some((base, variants))
+    let variants: Option<Vec<usize>> =
+        rules.rules.iter().map(|rule| nearest(&|cell| rule.matches(cell), &from)).collect();
+    variants.filter(|variants| !variants.is_empty()).map(|variants| (base, variants))
 }
 
 fn distance(a: &Assignment, b: &Assignment) -> usize {
@@ -135,7 +156,7 @@ fn telling(place: &Place<'_>) -> (u8, Channel, usize) {
         FeatureKind::Presence => 5,
         FeatureKind::Count => 6,
         FeatureKind::Shape | FeatureKind::Order => 7,
-        FeatureKind::Signature => 8,
+        FeatureKind::Signature | FeatureKind::Layout | FeatureKind::Route => 8,
     };
     (rank, place.feature.channel, place.index)
 }
@@ -166,7 +187,10 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
     };
     let excerpt = |run: usize| material.extractor.excerpt(best.index, observation(run));
     let (baseline, variant) = (excerpt(best.baseline_run), excerpt(best.variant_run));
-    let codepoints = codepoint::differing(baseline.as_deref(), variant.as_deref());
+    let codepoints = match (&baseline, &variant) {
+        (Some(baseline), Some(variant)) => codepoint::differing(Some(baseline), Some(variant)),
+        _ => Vec::new(),
+    };
     let cell = |run: usize| material.evidence.runs()[run].cell.id.to_string();
     let (agree, disagree) = support(material.evidence, best.claim);
     let disclosed = disclose::disclosed(&material.scenario.disclosed, &factors, &names);
@@ -198,6 +222,10 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
 
 /// The class of a group: covert stands alone; otherwise what changes the most is what the group is called.
 fn group_class(places: &[Place<'_>]) -> Class {
+    // What is explained is open to anyone who reads it, wherever it stands.
+    if places.iter().all(|place| place.explained.is_some()) {
+        return Class::Overt;
+    }
     let has = |class| places.iter().any(|place| place.class == class);
     [Class::Covert, Class::Structural, Class::Behavioural].into_iter().find(|class| has(*class)).unwrap_or(Class::Overt)
 }
