@@ -25,6 +25,12 @@ const GUESSES: usize = 3;
 /// Failures to find a rule before a signal is given up.
 const MOST_FAILURES: usize = 3;
 
+/// Bad runs that a second run of the same cell did not repeat, before a signal is left to the noisy track …
+const MOST_UPSETS: usize = 2;
+/// … unless its rules explain so many runs for each: a rare perturbation must not cost what is already learned. Where
+/// nothing is explained, going on would buy one more rerun for each chance value; the noisy track looks for free.
+const RUNS_AN_UPSET: usize = 12;
+
 /// How an explanation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -95,12 +101,12 @@ impl Search {
             let seen = self.observe(vec![bad.cell.clone()], 2).await.remove(0);
             if seen.iter().any(|value| *value != bad.value) {
                 // Chance plays a part. Others' runs may tell more for nothing: wait for them first.
-                self.board.deferred().await;
-                let seen = self.observe(vec![bad.cell.clone()], 7).await.remove(0);
-                let hits = seen.iter().filter(|value| **value == bad.value).count();
-                self.ignore(&bad.cell);
+                if upsets == 0 {
+                    self.board.deferred().await;
+                }
                 upsets += 1;
-                if upsets >= 2 || 3 * hits >= seen.len() {
+                self.ignore(&bad.cell);
+                if upsets >= MOST_UPSETS && upsets * RUNS_AN_UPSET > self.board.with(|e| self.explained(e)) {
                     return Ending::Noisy;
                 }
                 continue;
@@ -140,13 +146,33 @@ impl Search {
             .collect()
     }
 
-    /// A mispredicted run of the commonest bad value: the one that leaves the baseline in fewest factors.
+    /// Runs that a rule explains: not as the base value, and as predicted.
+    fn explained(&self, evidence: &Evidence) -> usize {
+        (0..evidence.runs().len())
+            .filter(|run| {
+                let predicted = self.rules.predict(&evidence.runs()[*run].cell.levels);
+                predicted != self.rules.base && evidence.value(*run, self.feature) == predicted
+            })
+            .count()
+    }
+
+    /// Whether runs of the same cell disagree.
+    fn wavers(&self, evidence: &Evidence, cell: &Assignment) -> bool {
+        let runs = evidence.of(cell);
+        runs.iter().any(|run| evidence.value(*run, self.feature) != evidence.value(runs[0], self.feature))
+    }
+
+    /// A mispredicted run of the commonest bad value: one whose cell is known to waver (that chance plays a part is then
+    /// known without a further run), else the one that leaves the baseline in fewest factors.
     fn counterexample(&self, evidence: &Evidence) -> Option<Counterexample> {
         let bad = self.mispredicted(evidence);
         let value = super::screen::commonest(bad.iter().map(|run| evidence.value(*run, self.feature)))?;
         bad.into_iter()
             .filter(|run| evidence.value(*run, self.feature) == value)
-            .min_by_key(|run| (self.leaving(&evidence.runs()[*run].cell.levels).len(), *run))
+            .min_by_key(|run| {
+                let cell = &evidence.runs()[*run].cell.levels;
+                (!self.wavers(evidence, cell), self.leaving(cell).len(), *run)
+            })
             .map(|run| Counterexample { cell: evidence.runs()[run].cell.levels.clone(), value })
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::board::{Board, Progress, Task, Tasks};
 use super::confirm::{Claim, Confirmation, Standing};
+use super::description;
 use super::evidence::{Evidence, Run, Value};
 use super::localise::{self, Ending, Explanation};
 use super::noisy;
@@ -204,19 +205,29 @@ impl Procedure {
         let generator = randomise::generator(self.seed, &format!("permutation {}", signal.lead()));
         let (board, cover) = (self.board.clone(), self.cover_runs);
         let known = known.unwrap_or(RuleList { base: signal.base, rules: Vec::new() });
+        let space = Arc::clone(&self.space);
         Box::pin(async move {
             if !signal.deterministic {
                 return noisy::explain(board, signal, cover, generator).await;
             }
             let learned = localise::explain(board.clone(), signal.clone(), known).await;
-            if learned.ending == Ending::Explained {
+            let literals: usize = learned.rules.rules.iter().map(|rule| rule.when.len()).sum();
+            if learned.ending == Ending::Explained && (learned.ignored == 0 || literals < 2) {
                 return learned;
             }
-            // What was learned before giving up may be the work of chance: the noisy track weighs all runs at once.
-            let weighed = noisy::explain(board, signal, cover, generator).await;
-            match (learned.ending, weighed.rules.rules.is_empty(), learned.rules.rules.is_empty()) {
-                (Ending::GivenUp, true, false) => Explanation { ending: Ending::Noisy, ..learned },
+            // What was learned before giving up, or beside runs that chance had a part in, may have followed single runs:
+            // the noisy track weighs all of them at once. The shorter description of what was seen is taken.
+            let weighed = noisy::explain(board.clone(), signal, cover, generator).await;
+            let (before, after) = board.with(|evidence| {
+                let length = |done: &Explanation| {
+                    description::length(&done.rules, evidence, &space, done.signal.lead())
+                };
+                (length(&learned), length(&weighed))
+            });
+            match (learned.ending, learned.rules.rules.is_empty(), weighed.rules.rules.is_empty()) {
                 (Ending::GivenUp, true, true) => learned,
+                (Ending::Explained, ..) if before <= after => learned,
+                (Ending::GivenUp, false, true) => Explanation { ending: Ending::Noisy, ..learned },
                 _ => weighed,
             }
         })
@@ -259,7 +270,8 @@ impl Procedure {
                 continue;
             }
             let found = match done.ending {
-                Ending::Explained => Some((done.rules.canonical(&self.space), false)),
+                // Where runs were set aside as chance, bets are hedged against more of it.
+                Ending::Explained => Some((done.rules.canonical(&self.space), done.ignored > 0)),
                 Ending::Noisy => Some((done.rules.canonical(&self.space), true)),
                 Ending::GivenUp => {
                     self.unexplained.push(done.signal.lead());
