@@ -16,6 +16,8 @@ use crate::design::randomise::{self, Generator};
 
 /// What a coin of a predictive rule may be expected to earn, for planning only.
 const EXPECTED_GAIN: f64 = 1.8;
+/// E of a factor whose coins speak for it, though not yet loudly enough to confirm it.
+const SPEAKS_FOR: f64 = 3.0;
 /// Runs of one round at most: counts are taken only from earlier rounds' plan, so narrow rounds bet better, wide rounds
 /// keep all slots busy.
 const WIDEST_ROUND: usize = 12;
@@ -171,7 +173,10 @@ impl Claim {
         if self.noisy {
             // A value that shows in three of ten runs earns a tenth of a nat a coin: 33 coins on average, with a wide
             // spread. Claims of chance stay below 1.
-            (coins >= 10 && self.e < 0.05) || (coins >= 24 && self.e < 1.0) || (coins >= 40 && self.e < 3.0)
+            let refuted = self.coins.iter().zip(&self.e_factor).any(|(coins, e)| *coins >= 10 && *e < 0.1);
+            refuted
+                || (coins >= 10 && self.e < 0.05)
+                || (coins >= 24 && self.e < 1.0) || (coins >= 40 && self.e < 3.0)
         } else {
             (coins >= 6 && self.e < 0.2) || (coins >= 14 && self.e < 2.0)
         }
@@ -190,6 +195,25 @@ impl Claim {
             .iter()
             .map(|e| *e >= f64::from(u32::try_from(self.factors.len()).unwrap_or(u32::MAX)) / alpha)
             .collect()
+    }
+
+    /// The claim without the factors that its own coins speak against, where they speak for another: a further factor
+    /// that was found by accident must not cost the one that is right. `None` where nothing is gained by it.
+    #[must_use]
+    pub fn without_refuted(&self) -> Option<RuleList> {
+        let kept = |factor: usize| {
+            self.factors.iter().zip(&self.e_factor).any(|(own, e)| *own == factor && *e >= 1.0)
+        };
+        let spoken_for = self.e_factor.iter().any(|e| *e >= SPEAKS_FOR);
+        if !spoken_for || self.factors.iter().all(|factor| kept(*factor)) {
+            return None;
+        }
+        let mut rules = self.rules.clone();
+        for rule in &mut rules.rules {
+            rule.when.retain(|literal| kept(literal.factor));
+        }
+        rules.rules.retain(|rule| !rule.when.is_empty());
+        (!rules.rules.is_empty()).then_some(rules)
     }
 
     /// Coins that it probably needs yet.

@@ -65,6 +65,8 @@ pub struct Procedure {
     outstanding: VecDeque<Cell>,
     planned_of: BTreeMap<Assignment, u32>,
     cover_runs: usize,
+    /// Cells that noisy signals in doubt share.
+    more: Arc<[Assignment]>,
     explanations: Vec<Explanation>,
     judged: Vec<Judged>,
     /// A line for each signal that is not explained; a reader must know.
@@ -93,6 +95,7 @@ impl Procedure {
         design.cells.truncate(budget);
         Self {
             board: Board::new(Arc::clone(&space)),
+            more: noisy::more(&space, &mut randomise::generator(seed, "more runs")).into(),
             space,
             options,
             seed,
@@ -206,9 +209,10 @@ impl Procedure {
         let (board, cover) = (self.board.clone(), self.cover_runs);
         let known = known.unwrap_or(RuleList { base: signal.base, rules: Vec::new() });
         let space = Arc::clone(&self.space);
+        let more = Arc::clone(&self.more);
         Box::pin(async move {
             if !signal.deterministic {
-                return noisy::explain(board, signal, cover, generator).await;
+                return noisy::explain(board, signal, cover, more, generator).await;
             }
             let learned = localise::explain(board.clone(), signal.clone(), known).await;
             let literals: usize = learned.rules.rules.iter().map(|rule| rule.when.len()).sum();
@@ -217,7 +221,7 @@ impl Procedure {
             }
             // What was learned before giving up, or beside runs that chance had a part in, may have followed single runs:
             // the noisy track weighs all of them at once. The shorter description of what was seen is taken.
-            let weighed = noisy::explain(board.clone(), signal, cover, generator).await;
+            let weighed = noisy::explain(board.clone(), signal, cover, more, generator).await;
             let (before, after) = board.with(|evidence| {
                 let length = |done: &Explanation| {
                     description::length(&done.rules, evidence, &space, done.signal.lead())
@@ -291,10 +295,12 @@ impl Procedure {
         self.stage = Stage::Confirm { confirmation: Box::new(confirmation), members, again, claimed };
     }
 
-    /// Deterministic claims that a fresh run contradicts are learned once more on all data and confirmed again.
+    /// Deterministic claims that a fresh run contradicts are learned once more on all data, noisy ones lose the factors
+    /// that their coins refute; both are confirmed again, by fresh coins and with the rest of α.
     fn after_confirming(&mut self, confirmation: &Confirmation, members: Vec<Vec<usize>>, again: bool, claimed: usize) {
         let threshold = confirmation.threshold();
         let mut relearn = Vec::new();
+        let mut trimmed = false;
         for (claim, features) in confirmation.claims().iter().zip(members) {
             if claim.standing == Standing::Live {
                 self.cut_short = true;
@@ -310,9 +316,16 @@ impl Procedure {
                 relearn.push((done.signal, claim.rules.clone()));
                 continue;
             }
+            if let (Standing::Futile, true, false, Some(at), Some(rules)) =
+                (claim.standing, claim.noisy, again, explanation, claim.without_refuted())
+            {
+                self.explanations[at].rules = rules;
+                trimmed = true;
+                continue;
+            }
             self.judged.push(Judged { features, claim: claim.clone(), threshold, claims: claimed });
         }
-        if relearn.is_empty() {
+        if relearn.is_empty() && !trimmed {
             self.stage = Stage::Over;
             return;
         }
