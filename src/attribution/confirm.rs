@@ -146,8 +146,7 @@ impl Claim {
     /// Takes a run of the plan. Every executed run counts.
     fn absorb(&mut self, run: &CoinRun, seen: Value, threshold: f64) {
         if self.standing == Standing::Live {
-            let own: Vec<Coin> =
-                run.coins.iter().copied().filter(|coin| self.factors.contains(&coin.factor)).collect();
+            let own: Vec<Coin> = run.coins.iter().copied().filter(|coin| self.factors.contains(&coin.factor)).collect();
             for coin in &own {
                 let Some(at) = self.factors.iter().position(|factor| *factor == coin.factor) else { continue };
                 let Some(gain) = self.gain(&run.levels, *coin, seen) else { continue };
@@ -174,9 +173,7 @@ impl Claim {
             // A value that shows in three of ten runs earns a tenth of a nat a coin: 33 coins on average, with a wide
             // spread. Claims of chance stay below 1.
             let refuted = self.coins.iter().zip(&self.e_factor).any(|(coins, e)| *coins >= 10 && *e < 0.1);
-            refuted
-                || (coins >= 10 && self.e < 0.05)
-                || (coins >= 24 && self.e < 1.0) || (coins >= 40 && self.e < 3.0)
+            refuted || (coins >= 10 && self.e < 0.05) || (coins >= 24 && self.e < 1.0) || (coins >= 40 && self.e < 3.0)
         } else {
             (coins >= 6 && self.e < 0.2) || (coins >= 14 && self.e < 2.0)
         }
@@ -201,9 +198,7 @@ impl Claim {
     /// that was found by accident must not cost the one that is right. `None` where nothing is gained by it.
     #[must_use]
     pub fn without_refuted(&self) -> Option<RuleList> {
-        let kept = |factor: usize| {
-            self.factors.iter().zip(&self.e_factor).any(|(own, e)| *own == factor && *e >= 1.0)
-        };
+        let kept = |factor: usize| self.factors.iter().zip(&self.e_factor).any(|(own, e)| *own == factor && *e >= 1.0);
         let spoken_for = self.e_factor.iter().any(|e| *e >= SPEAKS_FOR);
         if !spoken_for || self.factors.iter().all(|factor| kept(*factor)) {
             return None;

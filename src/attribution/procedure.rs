@@ -223,9 +223,8 @@ impl Procedure {
             // the noisy track weighs all of them at once. The shorter description of what was seen is taken.
             let weighed = noisy::explain(board.clone(), signal, cover, more, generator).await;
             let (before, after) = board.with(|evidence| {
-                let length = |done: &Explanation| {
-                    description::length(&done.rules, evidence, &space, done.signal.lead())
-                };
+                let length =
+                    |done: &Explanation| description::length(&done.rules, evidence, &space, done.signal.lead());
                 (length(&learned), length(&weighed))
             });
             match (learned.ending, learned.rules.rules.is_empty(), weighed.rules.rules.is_empty()) {
