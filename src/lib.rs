@@ -13,6 +13,7 @@ pub mod attribution;
 pub mod campaign;
 pub mod capture;
 pub mod cell;
+pub mod cli;
 pub mod design;
 pub mod engine;
 pub mod feature;

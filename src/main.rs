@@ -1,10 +1,5 @@
 //! Parses, starts, hands over; nothing else.
 
 fn main() -> std::process::ExitCode {
-    // Hidden subcommands, before any thread is started.
-    let name = std::env::args().nth(1).unwrap_or_default();
-    if name == parallax::engine::canary::SUBCOMMAND {
-        return parallax::engine::canary::run_inside();
-    }
-    parallax::engine::embedded::hidden(&name).unwrap_or(std::process::ExitCode::SUCCESS)
+    parallax::cli::main()
 }

@@ -65,6 +65,13 @@ impl Board {
         Arc::clone(&self.lock().space)
     }
 
+    /// Whether a cell has, or will have after this round, at least `copies` runs.
+    #[must_use]
+    pub fn awaits(&self, cell: &Assignment, copies: usize) -> bool {
+        let state = self.lock();
+        state.evidence.of(cell).len() >= copies || state.wanted.get(cell).is_some_and(|wanted| *wanted >= copies)
+    }
+
     /// Sets how many runs may be asked for from now on.
     pub fn allow(&self, runs: usize) {
         let mut state = self.lock();

@@ -50,6 +50,15 @@ impl Evidence {
         self.by_levels.get(levels).map_or(&[], Vec::as_slice)
     }
 
+    /// How many assignments were run more than once with a feature's values not all the same.
+    #[must_use]
+    pub fn disagreements(&self, feature: usize) -> usize {
+        self.by_levels
+            .values()
+            .filter(|runs| runs.iter().any(|run| self.value(*run, feature) != self.value(runs[0], feature)))
+            .count()
+    }
+
     /// How often an assignment was lost to the engine.
     #[must_use]
     pub fn lost(&self, levels: &Assignment) -> usize {

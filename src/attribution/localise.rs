@@ -25,8 +25,8 @@ const GUESSES: usize = 3;
 /// Failures to find a rule before a signal is given up.
 const MOST_FAILURES: usize = 3;
 
-/// Bad runs that a second run of the same cell did not repeat, before a signal is left to the noisy track …
-const MOST_UPSETS: usize = 2;
+/// Cells whose own runs disagree before a signal is left to the noisy track …
+const UPSETS: usize = 2;
 /// … unless its rules explain so many runs for each: a rare perturbation must not cost what is already learned. Where
 /// nothing is explained, going on would buy one more rerun for each chance value; the noisy track looks for free.
 const RUNS_AN_UPSET: usize = 12;
@@ -63,6 +63,7 @@ pub async fn explain(board: Board, signal: Signal, known: RuleList) -> Explanati
         rules: known,
         ignored: HashSet::new(),
         asked: 0,
+        starved: false,
         board,
     };
     let ending = search.run().await;
@@ -78,9 +79,12 @@ struct Search {
     /// Runs set aside as chance.
     ignored: HashSet<usize>,
     asked: usize,
+    /// A question was not answered, because runs ran out: nothing may be concluded from silence.
+    starved: bool,
 }
 
 /// A run that the rules mispredict.
+#[derive(Clone)]
 struct Counterexample {
     cell: Assignment,
     value: Value,
@@ -91,24 +95,36 @@ type BoxedSet<'a> = Pin<Box<dyn Future<Output = Vec<usize>> + Send + 'a>>;
 impl Search {
     async fn run(&mut self) -> Ending {
         let mut failures = 0;
-        let mut upsets = 0;
+        let mut waited = false;
         loop {
-            let Some(bad) = self.board.with(|evidence| self.counterexample(evidence)) else { return Ending::Explained };
+            let (upsets, explained) =
+                self.board.with(|evidence| (evidence.disagreements(self.feature), self.explained(evidence)));
+            if upsets >= UPSETS && upsets * RUNS_AN_UPSET > explained {
+                return Ending::Noisy;
+            }
+            let candidates = self.board.with(|evidence| self.counterexamples(evidence));
+            // All signals look at the same few cells where they can: a cell run twice for one of them shows all the
+            // others, for nothing, which of them chance plays with.
+            let Some(bad) =
+                candidates.iter().find(|bad| self.board.awaits(&bad.cell, 2)).or(candidates.first()).cloned()
+            else {
+                return Ending::Explained;
+            };
             if self.asked >= MOST_RUNS || self.rules.rules.len() >= MOST_RULES || self.board.exhausted() {
                 return if self.tabulate() { Ending::Explained } else { Ending::GivenUp };
             }
             let before = self.board.with(|evidence| self.mispredicted(evidence).len());
             let seen = self.observe(vec![bad.cell.clone()], 2).await.remove(0);
+            self.starved |= seen.len() < 2 && self.board.exhausted();
+            if self.starved {
+                return Ending::GivenUp;
+            }
             if seen.iter().any(|value| *value != bad.value) {
                 // Chance plays a part. Others' runs may tell more for nothing: wait for them first.
-                if upsets == 0 {
+                if !std::mem::replace(&mut waited, true) {
                     self.board.deferred().await;
                 }
-                upsets += 1;
                 self.ignore(&bad.cell);
-                if upsets >= MOST_UPSETS && upsets * RUNS_AN_UPSET > self.board.with(|e| self.explained(e)) {
-                    return Ending::Noisy;
-                }
                 continue;
             }
             let set = self.minimal_set(&bad).await;
@@ -156,24 +172,15 @@ impl Search {
             .count()
     }
 
-    /// Whether runs of the same cell disagree.
-    fn wavers(&self, evidence: &Evidence, cell: &Assignment) -> bool {
-        let runs = evidence.of(cell);
-        runs.iter().any(|run| evidence.value(*run, self.feature) != evidence.value(runs[0], self.feature))
-    }
-
-    /// A mispredicted run of the commonest bad value: one whose cell is known to waver (that chance plays a part is then
-    /// known without a further run), else the one that leaves the baseline in fewest factors.
-    fn counterexample(&self, evidence: &Evidence) -> Option<Counterexample> {
+    /// The mispredicted runs of the commonest bad value, those first that leave the baseline in fewest factors.
+    fn counterexamples(&self, evidence: &Evidence) -> Vec<Counterexample> {
         let bad = self.mispredicted(evidence);
-        let value = super::screen::commonest(bad.iter().map(|run| evidence.value(*run, self.feature)))?;
-        bad.into_iter()
-            .filter(|run| evidence.value(*run, self.feature) == value)
-            .min_by_key(|run| {
-                let cell = &evidence.runs()[*run].cell.levels;
-                (!self.wavers(evidence, cell), self.leaving(cell).len(), *run)
-            })
-            .map(|run| Counterexample { cell: evidence.runs()[run].cell.levels.clone(), value })
+        let Some(value) = super::screen::commonest(bad.iter().map(|run| evidence.value(*run, self.feature))) else {
+            return Vec::new();
+        };
+        let mut bad: Vec<usize> = bad.into_iter().filter(|run| evidence.value(*run, self.feature) == value).collect();
+        bad.sort_by_key(|run| (self.leaving(&evidence.runs()[*run].cell.levels).len(), *run));
+        bad.into_iter().map(|run| Counterexample { cell: evidence.runs()[run].cell.levels.clone(), value }).collect()
     }
 
     fn leaving(&self, cell: &Assignment) -> Vec<usize> {
@@ -204,6 +211,7 @@ impl Search {
             return false;
         }
         let seen = self.observe(vec![probe], 1).await.remove(0);
+        self.starved |= seen.is_empty() && self.board.exhausted();
         seen.first() == Some(&bad.value)
     }
 
@@ -211,11 +219,12 @@ impl Search {
         let all = self.leaving(&bad.cell);
         for guess in self.board.with(|evidence| self.guesses(evidence, bad)) {
             if self.keeps(bad, &guess).await {
-                return Some(self.drop_idle(bad, guess).await);
+                let set = self.drop_idle(bad, guess).await;
+                return (!self.starved).then_some(set);
             }
         }
         let set = self.quickxplain(bad, Vec::new(), false, all).await;
-        (!set.is_empty()).then_some(set)
+        (!set.is_empty() && !self.starved).then_some(set)
     }
 
     /// Factor sets whose levels in the counterexample always came with its value: those of this signal's rules first,
@@ -315,7 +324,8 @@ impl Search {
         self.asked += sweep.len();
         let (fresh, swept) =
             Both { first: Join::new(fresh), second: Join::new(self.board.observe(probes, 1, self.feature)) }.await;
-        if fresh[0].iter().any(|value| *value != bad.value) || fresh[0].is_empty() {
+        self.starved |= self.board.exhausted() && (fresh[0].len() < 2 || swept.iter().any(Vec::is_empty));
+        if self.starved || fresh[0].iter().any(|value| *value != bad.value) || fresh[0].is_empty() {
             return false;
         }
         let mut when: BTreeMap<usize, BTreeSet<u16>> =

@@ -91,14 +91,14 @@ impl Challenge {
     /// Makes a challenge with fresh random names and addresses.
     #[must_use]
     pub fn random(host: Vec<SocketAddr>) -> Self {
-        let bits: u64 = rand::random();
-        let [a, b, c, d, e, f, g, h] = bits.to_be_bytes();
+        let bits: [u8; 8] = rand::random();
         // First octets 11 to 99 and 2a00::/8: ordinary global addresses, never loopback, private, test or multicast ones.
-        let v4 = Ipv4Addr::new(11 + a % 89, b, c, 1 + d % 250);
-        let v6 = Ipv6Addr::new(0x2a00 | u16::from(e), u16::from_be_bytes([f, g]), u16::from(h), 0, 0, 0, 0, 0x51);
-        let closed =
-            SocketAddr::new(IpAddr::V4(Ipv4Addr::new(11 + h % 89, g, f, 1 + e % 250)), 20000 + u16::from(a) * 40);
-        let token = hex::encode(bits.to_be_bytes());
+        let v4 = Ipv4Addr::new(11 + bits[0] % 89, bits[1], bits[2], 1 + bits[3] % 250);
+        let v6 =
+            Ipv6Addr::new(0x2a00 | u16::from(bits[4]), u16::from_be_bytes([bits[5], bits[6]]), 0, 0, 0, 0, 0, 0x51);
+        let nobody = Ipv4Addr::new(11 + bits[7] % 89, bits[6], bits[5], 1 + bits[4] % 250);
+        let closed = SocketAddr::new(IpAddr::V4(nobody), 20000 + u16::from(bits[0]) * 40);
+        let token = hex::encode(bits);
         Self { name: format!("n{token}.example.net"), token, v4, v6, host, closed }
     }
 
@@ -190,11 +190,18 @@ fn check_controls(report: &Report, traffic: &Traffic, challenge: &Challenge) -> 
             return Err(format!("the positive control {what} did not reach the gateway: {outcome}"));
         }
         let path = challenge.path(what);
-        if !traffic
-            .exchanges
-            .iter()
-            .any(|e| e.target == path && e.port == port && dialled_port(&e.dialled) == Some(port))
-        {
+        // What was dialled counts, not the port that the request names: plain HTTP to 443 names none.
+        let reached = |dialled: &str| {
+            dialled.parse::<SocketAddr>().is_ok_and(|at| {
+                let same = match place {
+                    Where::Name => true,
+                    Where::V4 => at.ip() == IpAddr::V4(challenge.v4),
+                    Where::V6 => at.ip() == IpAddr::V6(challenge.v6),
+                };
+                same && at.port() == port
+            })
+        };
+        if !traffic.exchanges.iter().any(|exchange| exchange.target == path && reached(&exchange.dialled)) {
             return Err(format!("the gateway did not record the positive control {what}"));
         }
     }
@@ -203,10 +210,6 @@ fn check_controls(report: &Report, traffic: &Traffic, challenge: &Challenge) -> 
 
 fn unreachable(outcome: &str) -> bool {
     outcome == "unreachable"
-}
-
-fn dialled_port(dialled: &str) -> Option<u16> {
-    dialled.parse::<SocketAddr>().map(|address| address.port()).ok()
 }
 
 /// Whether the gateway itself recorded a connection dialled to `place`.

@@ -1,15 +1,18 @@
 //! **Engines** run one cell in a *pod* and return one capture. They know nothing of designs, features or statistics.
 
 pub mod canary;
+pub mod docker;
 pub mod embedded;
 pub mod environment;
 pub mod pod;
+pub mod select;
 pub mod target;
 
 use futures_util::future::BoxFuture;
 
 use crate::capture::Capture;
 use crate::cell::CellId;
+use crate::gateway::GatewayError;
 use crate::gateway::client::Traffic;
 use crate::scenario::Limits;
 use environment::Environment;
@@ -70,4 +73,10 @@ pub enum EngineError {
     /// The run was cancelled.
     #[error("cancelled")]
     Cancelled,
+}
+
+impl From<GatewayError> for EngineError {
+    fn from(error: GatewayError) -> Self {
+        Self::Failed { step: "talking to the gateway", message: error.to_string() }
+    }
 }

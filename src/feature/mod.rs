@@ -5,14 +5,39 @@
 //! [`Extractor::extract`]ed. A capture that comes later is extracted alone; what no template knows becomes a new
 //! feature, which all earlier captures lack.
 
-use std::sync::Arc;
+mod align;
+mod column;
+mod context;
+mod date;
+mod date_names;
+mod echo;
+mod element;
+mod extractor;
+mod flatten;
+mod header;
+mod json;
+mod lcs;
+mod leaf;
+mod lexeme;
+mod mask;
+mod model;
+mod moment;
+mod order;
+mod process;
+mod request;
+mod slot;
+mod table;
+mod token;
+mod transport;
+mod zone_names;
+
+pub use extractor::Extractor;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::capture::Capture;
 use crate::cell::Assignment;
-use crate::scenario::Scenario;
 
 /// Where in a capture a feature lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -98,54 +123,4 @@ pub struct Observation<'a> {
     pub levels: &'a Assignment,
     /// What was seen.
     pub capture: &'a Capture,
-}
-
-/// Turns captures into rows. Deterministic: the same captures in the same order give the same features and values.
-#[derive(Debug)]
-pub struct Extractor {
-    scenario: Arc<Scenario>,
-    features: Vec<Feature>,
-    values: Vec<String>,
-}
-
-impl Extractor {
-    /// An extractor that has seen nothing.
-    #[must_use]
-    pub fn new(scenario: Arc<Scenario>) -> Self {
-        Self { scenario, features: Vec::new(), values: Vec::new() }
-    }
-
-    /// First pass: lets templates grow by this capture.
-    pub fn learn(&mut self, observation: Observation<'_>) {
-        let _ = (observation, &self.scenario);
-    }
-
-    /// Ends the first pass.
-    pub fn freeze(&mut self) {}
-
-    /// Second pass, and every later capture: this capture's values.
-    pub fn extract(&mut self, observation: Observation<'_>) -> Row {
-        let _ = observation;
-        Vec::new()
-    }
-
-    /// The features known so far, in a stable order; indices never change.
-    #[must_use]
-    pub fn features(&self) -> &[Feature] {
-        &self.features
-    }
-
-    /// The text of a value: what a rule or an excerpt shows.
-    #[must_use]
-    pub fn value(&self, id: ValueId) -> &str {
-        &self.values[id.0 as usize]
-    }
-
-    /// A short raw excerpt (at most 160 characters) of the place where `feature` has its value in this capture: the
-    /// line of text, the header line, the request line. `None` where the capture lacks it.
-    #[must_use]
-    pub fn excerpt(&self, feature: usize, observation: Observation<'_>) -> Option<String> {
-        let _ = (feature, observation);
-        None
-    }
 }

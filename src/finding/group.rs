@@ -166,10 +166,7 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
     };
     let excerpt = |run: usize| material.extractor.excerpt(best.index, observation(run));
     let (baseline, variant) = (excerpt(best.baseline_run), excerpt(best.variant_run));
-    let codepoints = match (&baseline, &variant) {
-        (Some(baseline), Some(variant)) => codepoint::differing(baseline, variant),
-        _ => Vec::new(),
-    };
+    let codepoints = codepoint::differing(baseline.as_deref(), variant.as_deref());
     let cell = |run: usize| material.evidence.runs()[run].cell.id.to_string();
     let (agree, disagree) = support(material.evidence, best.claim);
     let disclosed = disclose::disclosed(&material.scenario.disclosed, &factors, &names);

@@ -1,7 +1,5 @@
 //! Why a gateway cannot serve, or cannot be talked to.
 
-use crate::engine::EngineError;
-
 /// The gateway, not the agent, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -47,10 +45,4 @@ pub enum GatewayError {
         /// The limit.
         seconds: u64,
     },
-}
-
-impl From<GatewayError> for EngineError {
-    fn from(error: GatewayError) -> Self {
-        Self::Failed { step: "talking to the gateway", message: error.to_string() }
-    }
 }

@@ -87,7 +87,7 @@ fn write_finding(out: &mut String, finding: &Finding) -> std::fmt::Result {
     writeln!(out, "| otherwise | as at the baseline |\n")?;
     writeln!(out, "- baseline: {}", code(summary::value(finding.excerpt.baseline.as_deref())))?;
     writeln!(out, "- variant: {}", code(summary::value(finding.excerpt.variant.as_deref())))?;
-    for point in &finding.excerpt.codepoints {
+    for point in summary::codepoints(finding, "baseline").chain(summary::codepoints(finding, "variant")) {
         writeln!(out, "- {} has {} {}", code(&point.side), code(&point.codepoint), code(&point.name))?;
     }
     writeln!(out, "- evidence: {}", summary::evidence(finding))?;
@@ -150,7 +150,7 @@ mod tests {
         for part in [
             "**conditioned: 1 dependence is neither explained nor disclosed**",
             "### covert body: depends on `timezone` × `base_url`",
-            "| `timezone = Asia/Tokyo or Asia/Seoul and base_url = http://gateway.example` | `’` |",
+            "| `timezone = Asia/Tokyo or Asia/Seoul, and base_url = http://gateway.example` | `’` |",
             "| otherwise | as at the baseline |",
             "`U+2019` `RIGHT SINGLE QUOTATION MARK`",
             "echo of a level of hostname",

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::finding::{Class, Finding, Findings, Rule, Verdict};
+use crate::finding::{Class, CodePoint, Finding, Findings, Rule, Verdict};
 use crate::store::Manifest;
 
 /// Findings by what a reader should do about them.
@@ -152,12 +152,12 @@ pub(super) fn class_means(class: Class) -> &'static str {
     }
 }
 
-/// `timezone = Asia/Tokyo or Asia/Seoul, base_url = http://gateway.example.com`.
+/// `timezone = Asia/Tokyo or Asia/Seoul, and base_url = http://gateway.example.com`.
 pub(super) fn condition(when: &BTreeMap<String, Vec<String>>, order: &[String]) -> String {
     let mut names: Vec<&String> = when.keys().collect();
     names.sort_by_key(|name| order.iter().position(|factor| factor == *name));
     let literals = names.into_iter().map(|name| format!("{name} = {}", when[name].join(" or ")));
-    literals.collect::<Vec<_>>().join(" and ")
+    literals.collect::<Vec<_>>().join(", and ")
 }
 
 /// A value in words.
@@ -175,6 +175,16 @@ pub(super) fn rule_lines(finding: &Finding) -> Vec<(String, String)> {
     lines
         .map(|Rule { when, value: then }| (condition(when, &finding.factors), value(then.as_deref()).to_owned()))
         .collect()
+}
+
+/// The code points that tell the two sides apart where reading does not: all of them where the text reads the same, else
+/// those beyond ASCII.
+pub(super) fn codepoints<'a>(finding: &'a Finding, side: &'a str) -> impl Iterator<Item = &'a CodePoint> {
+    let telling = |point: &&CodePoint| {
+        finding.class == Class::Covert
+            || u32::from_str_radix(point.codepoint.trim_start_matches("U+"), 16).is_ok_and(|code| code > 0x7e)
+    };
+    finding.excerpt.codepoints.iter().filter(move |point| point.side == side).filter(telling)
 }
 
 /// The first places and how many more there are.

@@ -16,7 +16,7 @@ const LONGEST: usize = 240;
 /// Places of a finding that are listed.
 const PLACES: usize = 4;
 /// Column at which the text of a labelled line begins.
-const INDENT: usize = 13;
+const INDENT: usize = 14;
 
 /// The terminal's format.
 #[derive(Clone, Copy, Debug)]
@@ -175,9 +175,9 @@ impl Page {
         self.labelled_in("baseline", &cut(&safe(summary::value(excerpt.baseline.as_deref()))), Some(Ink::Green));
         self.labelled_in("variant", &cut(&safe(summary::value(excerpt.variant.as_deref()))), Some(Ink::Red));
         for side in ["baseline", "variant"] {
-            let points = excerpt.codepoints.iter().filter(|point| point.side == side);
+            let points = summary::codepoints(finding, side).take(8);
             let points: Vec<String> =
-                points.take(8).map(|point| format!("{} {}", safe(&point.codepoint), safe(&point.name))).collect();
+                points.map(|point| format!("{} {}", safe(&point.codepoint), safe(&point.name))).collect();
             if !points.is_empty() {
                 self.labelled("differs", &format!("{side} has {}", points.join(", ")));
             }
@@ -218,7 +218,7 @@ impl Page {
         let shown = if repeated { "" } else { label };
         let room = self.width.saturating_sub(INDENT).max(20);
         for (n, line) in wrap(text, room).into_iter().enumerate() {
-            let label = self.paint(&format!("   {:<10}", if n == 0 { shown } else { "" }), Ink::Dim);
+            let label = self.paint(&format!("   {:<11}", if n == 0 { shown } else { "" }), Ink::Dim);
             let line = ink.map_or_else(|| line.clone(), |ink| self.paint(&line, ink));
             self.line(&format!("{label}{line}"));
         }
@@ -229,7 +229,7 @@ impl Page {
         let lines = self.out.trim_end_matches('\n').rsplit('\n');
         for line in lines {
             let line = line.trim_start_matches("\u{1b}[2m");
-            let label = line.strip_prefix("   ")?.get(..10)?.trim();
+            let label = line.strip_prefix("   ")?.get(..11)?.trim();
             if !label.is_empty() {
                 return Some(label);
             }
@@ -267,7 +267,7 @@ fn channel(finding: &Finding) -> String {
 fn example(finding: &Finding) -> String {
     let excerpt = &finding.excerpt;
     let points = |side: &str| {
-        let points = excerpt.codepoints.iter().filter(|point| point.side == side).take(2);
+        let points = summary::codepoints(finding, side).take(2);
         points.map(|point| safe(&point.codepoint)).collect::<Vec<_>>().join(" ")
     };
     let (before, after) = (points("baseline"), points("variant"));
@@ -336,7 +336,7 @@ mod tests {
         for part in [
             "conditioned: 1 dependence is neither explained nor disclosed",
             "covert body depends on timezone × base_url",
-            "timezone = Asia/Tokyo or Asia/Seoul and base_url = http://gateway.example → ’",
+            "timezone = Asia/Tokyo or Asia/Seoul, and base_url = http://gateway.example → ’",
             "otherwise → as at the baseline",
             "baseline has U+0027 APOSTROPHE",
             "variant has U+2019 RIGHT SINGLE QUOTATION MARK",
@@ -380,8 +380,8 @@ mod tests {
         for code in ["0", "1", "2", "31", "32", "33"] {
             plain = plain.replace(&format!("\u{1b}[{code}m"), "");
         }
-        let plain: String = plain.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-        assert_eq!(plain, text(100));
+        let plain: Vec<&str> = plain.lines().map(str::trim_end).collect();
+        assert_eq!(plain.join("\n") + "\n", text(100));
     }
 
     #[test]

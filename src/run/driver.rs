@@ -37,7 +37,7 @@ impl Default for Patience {
         Self {
             retries: vec![Duration::from_millis(500), Duration::from_secs(2)],
             grace: Duration::from_secs(20),
-            lost: Duration::from_secs(60),
+            lost: Duration::from_mins(1),
         }
     }
 }
@@ -94,6 +94,9 @@ impl Driver {
     ///
     /// # Errors
     /// When the engine cannot go on, too many cells of a round fail, the folder cannot be written, or it is cancelled.
+    ///
+    /// # Panics
+    /// When the procedure plans a round without cells, which would never end.
     pub async fn run(
         &self,
         procedure: &mut impl Decider,

@@ -88,6 +88,12 @@ impl Fold {
 
     /// Folds as far as the records go. With `retry`, the last round is cut off before its first engine failure where
     /// it did not come to its end or failed as a whole: those cells are to be run again.
+    ///
+    /// # Errors
+    /// When a record on disk is not of the cell that is planned at its place.
+    ///
+    /// # Panics
+    /// When the procedure plans a round without cells, which would never end.
     pub fn go(&mut self, procedure: &mut impl Decider, retry: bool) -> Result<Folded, Diverged> {
         loop {
             let cells = match procedure.step() {

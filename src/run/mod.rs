@@ -23,9 +23,6 @@ pub enum RunError {
     /// The run's folder.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The agent could not be installed.
-    #[error("{0}")]
-    Target(String),
     /// The records on disk are not those of the plan.
     #[error(transparent)]
     Diverged(#[from] fold::Diverged),

@@ -60,7 +60,7 @@ impl Redactor {
         values.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         let pattern = values
             .iter()
-            .map(|value| value.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>())
+            .map(|value| value.iter().fold(String::new(), |pattern, byte| pattern + "\\x" + &hex::encode([*byte])))
             .collect::<Vec<_>>()
             .join("|");
         let known = if pattern.is_empty() { None } else { RegexBuilder::new(&pattern).unicode(false).build().ok() };

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::capture::Record;
 use crate::store::Usage;
 
-/// Ticks a second in /proc/stat. The kernel's USER_HZ, which is 100 on every architecture that Linux still has.
+/// Ticks a second in /proc/stat. The kernel's `USER_HZ`, which is 100 on every architecture that Linux still has.
 const TICKS: f64 = 100.0;
 
 /// Measures from its making to [`Meter::read`].
@@ -47,11 +47,12 @@ impl Meter {
             }
             _ => (0.0, 0.0),
         };
+        let milliseconds = |seconds: f64| (seconds * 1e3).round() / 1e3;
         Usage {
-            agent_cpu: self.agent_cpu,
-            overhead: (busy - self.agent_cpu).max(0.0),
-            idle,
-            wall: self.began.elapsed().as_secs_f64(),
+            agent_cpu: milliseconds(self.agent_cpu),
+            overhead: milliseconds((busy - self.agent_cpu).max(0.0)),
+            idle: milliseconds(idle),
+            wall: milliseconds(self.began.elapsed().as_secs_f64()),
             preparing: 0.0,
         }
     }

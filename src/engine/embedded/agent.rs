@@ -21,7 +21,7 @@ use super::{confine, init, sys};
 
 /// Runs one pod. To be called before any thread is started.
 #[must_use]
-pub fn run() -> ExitCode {
+pub(super) fn run() -> ExitCode {
     sys::close_inherited();
     let Ok(control) = std::io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else {
         return ExitCode::FAILURE;

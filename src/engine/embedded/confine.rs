@@ -26,8 +26,10 @@ pub(super) fn confine(spec: &PodSpec, sysctl: &File, outside: &mut UnixStream) -
         unshare(CloneFlags::CLONE_NEWUSER).context("making the user namespace")?;
         outside.write_all(b"?").context("asking for the id map")?;
         outside.read_exact(&mut [0]).context("waiting for the id map")?;
-        setresgid(Gid::from_raw(spec.gid), Gid::from_raw(spec.gid), Gid::from_raw(spec.gid)).context("setting the group")?;
-        setresuid(Uid::from_raw(spec.uid), Uid::from_raw(spec.uid), Uid::from_raw(spec.uid)).context("setting the user")?;
+        setresgid(Gid::from_raw(spec.gid), Gid::from_raw(spec.gid), Gid::from_raw(spec.gid))
+            .context("setting the group")?;
+        setresuid(Uid::from_raw(spec.uid), Uid::from_raw(spec.uid), Uid::from_raw(spec.uid))
+            .context("setting the user")?;
     }
     // No further user namespaces: they would bring back capabilities, if only over themselves, and with them a large
     // part of the kernel. The folder was opened before /proc/sys was made read-only.
@@ -83,9 +85,8 @@ fn choose_processors(count: usize, first: usize) -> Result<()> {
 
 /// Writes the id maps of another process's fresh user namespace: one id each, `inside` to `outside`.
 pub(super) fn write_map(process: &Path, inside: (u32, u32), outside: (u32, u32), deny_setgroups: bool) -> Result<()> {
-    let write = |name: &str, text: String| {
-        fs::write(process.join(name), text).with_context(|| format!("writing {name}"))
-    };
+    let write =
+        |name: &str, text: String| fs::write(process.join(name), text).with_context(|| format!("writing {name}"));
     if deny_setgroups {
         write("setgroups", "deny".to_owned())?;
     }

@@ -22,7 +22,8 @@ pub(super) fn run() -> ExitCode {
     sys::close_inherited();
     let outer = std::env::args().next_back().and_then(|argument| argument.parse().ok());
     match enter(outer) {
-        Ok(()) => crate::gateway::serve::run_stdio(),
+        Ok(None) => crate::gateway::serve::run_stdio(),
+        Ok(Some(code)) => code,
         Err(error) => {
             let fault = Report::Fault { message: format!("{error:#}") };
             let mut line = serde_json::to_vec(&fault).unwrap_or_default();
@@ -34,8 +35,9 @@ pub(super) fn run() -> ExitCode {
     }
 }
 
-/// Makes the user, network, name and message namespaces and becomes root of them.
-pub(super) fn enter(outer: Option<u32>) -> Result<()> {
+/// Makes the user, network, name and message namespaces and becomes root of them. In the process that was forked to write
+/// the id map it gives that process's exit code.
+fn enter(outer: Option<u32>) -> Result<Option<ExitCode>> {
     let namespaces =
         CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
     sys::leave_keyring();
@@ -43,7 +45,7 @@ pub(super) fn enter(outer: Option<u32>) -> Result<()> {
         None => {
             let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
             unshare(namespaces).context("making the user and network namespaces")?;
-            confine::write_map(&PathBuf::from("/proc/self"), (0, 0), (uid, gid), true)
+            confine::write_map(&PathBuf::from("/proc/self"), (0, 0), (uid, gid), true)?;
         }
         Some(outer) => {
             setgroups(&[]).context("leaving supplementary groups")?;
@@ -56,7 +58,7 @@ pub(super) fn enter(outer: Option<u32>) -> Result<()> {
                     let written = there.read_exact(&mut [0]).is_ok()
                         && confine::write_map(&me, (0, 0), (outer, outer), true).is_ok()
                         && there.write_all(b"!").is_ok();
-                    std::process::exit(i32::from(!written));
+                    return Ok(Some(if written { ExitCode::SUCCESS } else { ExitCode::FAILURE }));
                 }
                 ForkResult::Parent { child } => {
                     drop(there);
@@ -68,9 +70,10 @@ pub(super) fn enter(outer: Option<u32>) -> Result<()> {
                         bail!("the id map could not be written");
                     }
                     setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0)).context("setting the group")?;
-                    setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).context("setting the user")
+                    setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).context("setting the user")?;
                 }
             }
         }
     }
+    Ok(None)
 }

@@ -48,6 +48,8 @@ pub(super) fn run(spec: &PodSpec, control: &UnixStream, outside: UnixStream) {
 fn build_and_run(spec: &PodSpec, control: &UnixStream, mut outside: UnixStream) -> Result<Ended> {
     umask(Mode::from_bits_truncate(0o022));
     setsid().context("starting a session")?;
+    sys::default_signals();
+    SigSet::empty().thread_set_mask().context("clearing the signal mask")?;
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)
         .context("making the mount, name and message namespaces")?;
     // Hides the path of our control group; a kernel without these namespaces shows it.
@@ -99,15 +101,15 @@ fn supervise(spec: &PodSpec, control: &UnixStream) -> Result<Ended> {
     let watched: Vec<&Path> = watched.into_iter().filter(|path| !root::on_host(path, spec)).collect();
     let before = Snapshot::take(&watched);
 
+    let started = Instant::now();
+    let started_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let agent = start(spec)?;
+    // Only now: the agent would inherit the mask. An end before this is found by the first look below.
     let mut children = SigSet::empty();
     children.add(Signal::SIGCHLD);
     children.thread_block().context("holding back SIGCHLD")?;
     let ended = SignalFd::with_flags(&children, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .context("watching for the end of processes")?;
-
-    let started = Instant::now();
-    let started_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let agent = start(spec)?;
     let mut crowded = false;
     let deadline = started + Duration::from_millis(spec.timeout_ms);
     let mut tick = TICK;

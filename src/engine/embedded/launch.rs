@@ -34,7 +34,8 @@ pub(super) struct Finished {
 
 /// Runs one pod to its end. Dropped before, it takes the pod with it.
 pub(super) async fn run(program: &Path, spec: &PodSpec) -> Result<Finished, EngineError> {
-    let failed = |step: &'static str| move |error: std::io::Error| EngineError::Failed { step, message: error.to_string() };
+    let failed =
+        |step: &'static str| move |error: std::io::Error| EngineError::Failed { step, message: error.to_string() };
     let message = spec.encode().map_err(failed("writing the pod's specification"))?;
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed("making a socket pair"))?;
     ours.set_nonblocking(true).map_err(failed("making a socket pair"))?;
@@ -53,8 +54,10 @@ pub(super) async fn run(program: &Path, spec: &PodSpec) -> Result<Finished, Engi
         // A pod that could not even read has said why, or its end says enough.
         let _ = control.write_all(&message).await;
         let mut said = Vec::new();
-        // Our writing half stays open: the pod's init takes its end for ours.
-        control.read_to_end(&mut said).await.map(|_| said)
+        // Our writing half stays open: the pod's init takes its end for ours. A stream that breaks off has ended: what
+        // came is judged below.
+        let _ = control.read_to_end(&mut said).await;
+        said
     };
     let all = async { tokio::join!(talk, keep(stdout), keep(stderr), child.wait()) };
     let patience = Duration::from_millis(spec.timeout_ms).saturating_add(GRACE);
@@ -62,7 +65,6 @@ pub(super) async fn run(program: &Path, spec: &PodSpec) -> Result<Finished, Engi
         let _ = child.kill().await;
         return Err(EngineError::Failed { step: "running a pod", message: "it did not end in time".to_owned() });
     };
-    let said = said.map_err(failed("hearing from the pod"))?;
     let status = status.map_err(failed("waiting for the pod"))?;
     match serde_json::from_slice(&said) {
         Ok(Status::Ended(ended)) => Ok(Finished { ended, stdout, stderr }),

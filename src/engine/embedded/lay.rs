@@ -17,8 +17,8 @@ const ZONES: &str = "/usr/share/zoneinfo";
 /// Where files wait that are to be laid over the host's read-only folders.
 const STAGE: &str = "/.stage";
 
-/// The resolver's address: any address ends at the gateway, so it is one that an ordinary home network has.
-const NAME_SERVER: &str = "192.168.1.1";
+/// The resolver's address. Any would do, since all end at the gateway; the docker engine has the same.
+const NAME_SERVER: &str = "10.96.0.10";
 
 /// Lays everything. The host's files must be out of reach.
 pub(super) fn lay(spec: &PodSpec) -> Result<()> {

@@ -74,8 +74,8 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Looks at the machine, runs the target's install scripts if they never ran, starts the gateways, and lets the
-    /// canary fly in every slot.
+    /// Looks at the machine, starts the gateways, lets the canary fly in every slot, and runs the target's install
+    /// scripts if they never ran.
     ///
     /// # Errors
     /// [`EngineError::Missing`] says what the machine lacks, [`EngineError::Canary`] that a pod is not closed.
@@ -101,9 +101,13 @@ impl Embedded {
         let facts = options.target.facts.clone();
         let outer = probe::outer_ids();
         let mut engine = Self { options, program, target, facts, machine, outer, slots };
-        prepare::prepare(&mut engine).await?;
+        // The canary goes first: install scripts, too, are somebody else's programs.
         let flights = join_all((0..engine.slots.len()).map(|slot| canary::run(&engine, slot))).await;
-        if let Some(error) = flights.into_iter().find_map(Result::err) {
+        let ready = match flights.into_iter().find_map(Result::err) {
+            Some(error) => Err(error),
+            None => prepare::prepare(&mut engine).await,
+        };
+        if let Err(error) = ready {
             engine.close().await;
             return Err(error);
         }
@@ -142,7 +146,9 @@ impl Embedded {
             // Beside the pods' ids: a gateway is no pod's equal.
             None => Gateway::start(&self.program, &self.options, self.outer_id(slot).map(|id| id + 500)).await?,
         };
-        let told = |step: &'static str| move |error: crate::gateway::GatewayError| EngineError::Failed { step, message: error.to_string() };
+        let told = |step: &'static str| {
+            move |error: crate::gateway::GatewayError| EngineError::Failed { step, message: error.to_string() }
+        };
         gateway.client.begin(cell).await.map_err(told("beginning a cell"))?;
         let mut spec = self.spec(slot, gateway.pid);
         specify(&mut spec);

@@ -11,7 +11,8 @@ const TAME: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
 
 /// Mounts a fresh temporary file system.
 pub(super) fn tmpfs(target: &str, options: &str) -> Result<()> {
-    mount(Some("tmpfs"), target, Some("tmpfs"), TAME, Some(options)).with_context(|| format!("mounting tmpfs at {target}"))
+    mount(Some("tmpfs"), target, Some("tmpfs"), TAME, Some(options))
+        .with_context(|| format!("mounting tmpfs at {target}"))
 }
 
 /// Mounts a pseudo file system of `kind`.
@@ -72,15 +73,12 @@ fn unescape(field: &str) -> String {
     let mut rest = field;
     while let Some(at) = rest.find('\\') {
         text.push_str(&rest[..at]);
-        match rest.get(at + 1..at + 4).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                text.push(char::from(byte));
-                rest = &rest[at + 4..];
-            }
-            None => {
-                text.push('\\');
-                rest = &rest[at + 1..];
-            }
+        if let Some(byte) = rest.get(at + 1..at + 4).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            text.push(char::from(byte));
+            rest = &rest[at + 4..];
+        } else {
+            text.push('\\');
+            rest = &rest[at + 1..];
         }
     }
     text + rest

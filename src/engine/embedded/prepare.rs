@@ -2,7 +2,7 @@
 //! takes the folder's place. The copy gets its final name only when every script has succeeded.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 
 use super::spec::TargetMount;
@@ -10,6 +10,7 @@ use super::{Embedded, plain};
 use crate::capture::Outcome;
 use crate::cell::CellId;
 use crate::engine::EngineError;
+use crate::engine::target::{copy_tree, executable_facts};
 
 /// How long one script may take.
 const TIMEOUT_MS: u64 = 300_000;
@@ -21,13 +22,23 @@ const PROCESSES: u32 = 1024;
 /// Makes the engine's target complete.
 pub(super) async fn prepare(engine: &mut Embedded) -> Result<(), EngineError> {
     let TargetMount::Folder { path: root, .. } = engine.target.clone() else { return Ok(()) };
-    if !engine.options.target.scripts.is_empty() {
-        let built = beside(&root, "built");
-        if !built.is_dir() {
-            build(engine, &root, &built).await?;
-        }
-        engine.target = TargetMount::Folder { path: built, writable: false };
+    let target = &engine.options.target;
+    if target.scripts.is_empty() {
+        return Ok(());
     }
+    // Known by what was installed, so that another install at the same place is not taken for it.
+    let digest = target.digest.get(..16).unwrap_or(&target.digest);
+    let built = beside(&root, &format!("built-{digest}"));
+    if !built.is_dir() {
+        build(engine, &root, &built).await?;
+    }
+    // A script may have put another file in the executable's place.
+    let found = target.facts.executable.as_ref().and_then(|path| executable_facts(&built, &target.search, path));
+    if let Some((executable, sha256)) = found {
+        engine.facts.executable = Some(executable);
+        engine.facts.executable_sha256 = Some(sha256);
+    }
+    engine.target = TargetMount::Folder { path: built, writable: false };
     Ok(())
 }
 
@@ -112,23 +123,6 @@ async fn blocking(
         .map_err(|error| failed(error.to_string()))
 }
 
-/// Copies folders, files and links with their modes.
-fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
-    fs::create_dir(to)?;
-    for entry in fs::read_dir(from)? {
-        let (entry, kind) = entry.and_then(|entry| entry.file_type().map(|kind| (entry, kind)))?;
-        let target = to.join(entry.file_name());
-        if kind.is_dir() {
-            copy_tree(&entry.path(), &target)?;
-        } else if kind.is_symlink() {
-            symlink(fs::read_link(entry.path())?, target)?;
-        } else if kind.is_file() {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    fs::set_permissions(to, fs::metadata(from)?.permissions())
-}
-
 /// Gives a tree to an owner outside (`None`: to ourselves), readable by all. Links are not followed.
 fn give(tree: &Path, owner: Option<u32>) -> std::io::Result<()> {
     let metadata = fs::symlink_metadata(tree)?;
@@ -154,6 +148,8 @@ fn give(tree: &Path, owner: Option<u32>) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]

@@ -15,7 +15,7 @@ use nix::unistd::{ForkResult, getegid, geteuid};
 use super::{confine, mounts, sys};
 
 /// The hidden subcommand under which our program tries it.
-pub const SUBCOMMAND: &str = "pod-probe";
+pub(super) const SUBCOMMAND: &str = "pod-probe";
 
 /// What the trial says when all went well.
 const FINE: &str = "pods can be built";
@@ -82,7 +82,10 @@ pub(super) fn probe_with(program: &Path) -> Result<EmbeddedFacts, String> {
     let read = |path: &str| fs::read_to_string(path).ok();
     let container = Path::new("/.dockerenv").exists() || Path::new("/run/.containerenv").exists();
     let filtered = read("/proc/self/status").is_some_and(|status| status.contains("Seccomp:\t2"));
-    Err(format!("this machine does not let us build pods from namespaces ({said}). {}", mend(read, container || filtered)))
+    Err(format!(
+        "this machine does not let us build pods from namespaces ({said}). {}",
+        mend(read, container || filtered)
+    ))
 }
 
 /// What to do about it, most likely cause first.
@@ -91,7 +94,8 @@ fn mend(read: impl Fn(&str) -> Option<String>, container: bool) -> String {
     if is("/proc/sys/user/max_user_namespaces", "0") {
         "User namespaces are switched off: sudo sysctl -w user.max_user_namespaces=15000".to_owned()
     } else if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
-        "User namespaces are for root only: sudo sysctl -w kernel.unprivileged_userns_clone=1, or run as root".to_owned()
+        "User namespaces are for root only: sudo sysctl -w kernel.unprivileged_userns_clone=1, or run as root"
+            .to_owned()
     } else if is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
         "AppArmor takes the powers of user namespaces: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, \
          or run as root"
@@ -107,7 +111,7 @@ fn mend(read: impl Fn(&str) -> Option<String>, container: bool) -> String {
 
 /// The trial itself. To be called before any thread is started.
 #[must_use]
-pub fn run() -> ExitCode {
+pub(super) fn run() -> ExitCode {
     sys::close_inherited();
     let (said, code) = match trial() {
         Ok(true) => (FINE.to_owned(), ExitCode::SUCCESS),

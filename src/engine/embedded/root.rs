@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{Gid, Uid, pivot_root};
 
@@ -60,20 +60,8 @@ const MASKED: [&str; 10] = [
 const PROC_READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Folders that programs expect, empty.
-const SKELETON: [&str; 12] = [
-    "/home",
-    "/opt",
-    "/root",
-    "/run",
-    "/srv",
-    "/mnt",
-    "/media",
-    "/sys",
-    "/var",
-    "/var/lib",
-    "/var/log",
-    "/var/cache",
-];
+const SKELETON: [&str; 12] =
+    ["/home", "/opt", "/root", "/run", "/srv", "/mnt", "/media", "/sys", "/var", "/var/lib", "/var/log", "/var/cache"];
 
 /// Where the host's root stands while the pod's is built.
 const OLD: &str = "/.old";
@@ -174,6 +162,7 @@ fn etc() -> Result<()> {
     for name in ETC_FOLDERS {
         copy_folder(&from.join(name), &to.join(name))?;
     }
+    symlink("/proc/mounts", "/etc/mtab").context("linking /etc/mtab")?;
     fs::write("/etc/nsswitch.conf", NSSWITCH).context("writing /etc/nsswitch.conf")
 }
 
@@ -262,6 +251,7 @@ fn proc() -> Result<fs::File> {
 
 /// HOME and the workspace, which belong to the agent.
 fn own_folders(spec: &PodSpec) -> Result<()> {
+    ensure!(!on_host(Path::new(&spec.home), spec), "HOME cannot be {}, where this machine's programs stand", spec.home);
     for folder in [&spec.home, &spec.workdir] {
         let path = Path::new(folder);
         if !on_host(path, spec) {

@@ -19,7 +19,7 @@ const HASHED: u64 = 4 << 20;
 /// What stands at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Entry {
-    Folder { mode: u32 },
+    Folder,
     File { mode: u32, size: u64, content: Content },
     Link(PathBuf),
     Other,
@@ -52,7 +52,7 @@ impl Snapshot {
                 let Some(found) = describe(&path) else { continue };
                 let new = snapshot.entries.insert(path.clone(), found.clone()).is_none();
                 // One of the folders may stand inside another: each path is read once.
-                if new && matches!(found, Entry::Folder { .. }) {
+                if new && matches!(found, Entry::Folder) {
                     pending.push(path);
                 }
             }
@@ -60,13 +60,16 @@ impl Snapshot {
         snapshot
     }
 
-    /// What was added, modified or deleted between `self` and `after`, sorted by path.
+    /// What was added, modified or deleted between `self` and `after`, sorted by path. A folder counts only where it is
+    /// new and empty, or gone: the others are said by what is in them.
     pub(super) fn changes(&self, after: &Self) -> Vec<FileChange> {
         let change = |path: &Path, change| FileChange { path: path.to_string_lossy().into_owned(), change };
         let mut changes: Vec<FileChange> = Vec::new();
         for (path, now) in &after.entries {
             match self.entries.get(path) {
+                None if after.has_within(path) => {}
                 None => changes.push(change(path, Change::Added)),
+                Some(Entry::Folder) if matches!(now, Entry::Folder) => {}
                 Some(before) if before != now => changes.push(change(path, Change::Modified)),
                 Some(_) => {}
             }
@@ -75,6 +78,14 @@ impl Snapshot {
         changes.extend(gone.map(|path| change(path, Change::Deleted)));
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         changes
+    }
+}
+
+impl Snapshot {
+    /// Whether something stands below `path`.
+    fn has_within(&self, path: &Path) -> bool {
+        let next = self.entries.range::<Path, _>((std::ops::Bound::Excluded(path), std::ops::Bound::Unbounded)).next();
+        next.is_some_and(|(next, _)| next.starts_with(path))
     }
 }
 
@@ -92,7 +103,7 @@ fn describe(path: &Path) -> Option<Entry> {
     let kind = metadata.file_type();
     let mode = metadata.mode() & 0o7777;
     Some(if kind.is_dir() {
-        Entry::Folder { mode }
+        Entry::Folder
     } else if kind.is_file() {
         let times = || Content::Times(metadata.mtime(), metadata.mtime_nsec());
         let content = if metadata.len() <= HASHED { digest(path).unwrap_or_else(times) } else { times() };
@@ -130,7 +141,9 @@ mod tests {
         fs::write(at("changed"), "CHANGED").unwrap();
         fs::remove_file(at("removed")).unwrap();
         fs::set_permissions(at("closed"), fs::Permissions::from_mode(0o600)).unwrap();
-        fs::write(at("sub/new"), "").unwrap();
+        fs::create_dir_all(at("sub/new/deep")).unwrap();
+        fs::create_dir(at("sub.d")).unwrap();
+        fs::write(at("sub/new/file"), "").unwrap();
         fs::remove_file(at("link")).unwrap();
         std::os::unix::fs::symlink("/elsewhere", at("link")).unwrap();
         let after = Snapshot::take(&[folder.path()]);
@@ -145,7 +158,9 @@ mod tests {
             ("/closed", Change::Modified),
             ("/link", Change::Modified),
             ("/removed", Change::Deleted),
-            ("/sub/new", Change::Added),
+            ("/sub.d", Change::Added),
+            ("/sub/new/deep", Change::Added),
+            ("/sub/new/file", Change::Added),
         ];
         assert_eq!(seen, expected.map(|(path, change)| (path.to_owned(), change)));
     }

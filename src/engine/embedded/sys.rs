@@ -38,7 +38,8 @@ pub(super) fn leave_keyring() {
 /// Only to be called at the entry of a hidden subcommand, before anything is opened.
 pub(super) fn close_inherited() {
     // SAFETY: nothing was opened yet, so no value of this program owns a descriptor above 2.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3 as libc::c_uint, libc::c_uint::MAX, 0 as libc::c_uint) };
+    let closed =
+        unsafe { libc::syscall(libc::SYS_close_range, 3 as libc::c_uint, libc::c_uint::MAX, 0 as libc::c_uint) };
     if closed == 0 {
         return;
     }
@@ -70,5 +71,19 @@ pub(super) fn reap() -> io::Result<Option<(i32, ExitStatus)>> {
             error if error.kind() == io::ErrorKind::Interrupted => Ok(None),
             error => Err(error),
         },
+    }
+}
+
+/// Gives every signal its default disposition, the two that the C library keeps for itself included: what a parent
+/// ignored would stay ignored in the agent.
+pub(super) fn default_signals() {
+    // Longer than the kernel's `sigaction` on any architecture; all zero it says: default, no flags, empty mask.
+    let default = [0_u64; 8];
+    for signal in 1..=64 as libc::c_int {
+        // SAFETY: the kernel only reads `default`, which outlives the call; 8 is the size of its signal set. It refuses
+        // SIGKILL and SIGSTOP, whose disposition cannot differ.
+        let _ = unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null_mut::<u64>(), 8_usize)
+        };
     }
 }

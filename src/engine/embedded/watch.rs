@@ -26,7 +26,8 @@ pub(super) fn usage() -> Usage {
 
 /// Memory in proportional shares: shared pages count once. Dearer than [`usage`].
 pub(super) fn exact_memory() -> u64 {
-    let rollups = processes().into_iter().filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok());
+    let rollups =
+        processes().into_iter().filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok());
     rollups.map(|rollup| field_kib(&rollup, "Pss_Anon:") + field_kib(&rollup, "Pss_Shmem:")).sum::<u64>() * 1024
 }
 
@@ -52,7 +53,8 @@ mod tests {
 
     #[test]
     fn reads_a_status_and_a_zombie() {
-        let status = "Name:\tx\nVmRSS:\t  900 kB\nRssAnon:\t     400 kB\nRssFile:\t 480 kB\nRssShmem:\t 20 kB\nThreads:\t11\n";
+        let status =
+            "Name:\tx\nVmRSS:\t  900 kB\nRssAnon:\t     400 kB\nRssFile:\t 480 kB\nRssShmem:\t 20 kB\nThreads:\t11\n";
         assert_eq!(parse_status(status), Usage { memory: 420 * 1024, tasks: 11 });
         assert_eq!(parse_status("Name:\tz\nState:\tZ (zombie)\nThreads:\t1\n"), Usage { memory: 0, tasks: 1 });
     }

@@ -174,7 +174,7 @@ pub(super) async fn download(
         "--install-strategy=hoisted",
         "--bin-links=true",
     ]));
-    arguments.extend(words(&["--fetch-retry-mintimeout=2000", "--fetch-retry-maxtimeout=10000"]));
+    arguments.extend(words(&["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]));
     arguments.extend(words(&QUIET));
     let said = client::run(npm, &arguments, folder, &[("NODE_ENV", "")]).await.map_err(failed(STEP))?;
     if !said.success {
@@ -216,8 +216,11 @@ fn explain(asked: &str, said: &Said) -> EngineError {
         .take(2)
         .collect();
     let reason = if reason.is_empty() { shorten(&said.stderr, 240) } else { shorten(&reason.join(" "), 240) };
-    let reason = reason.trim_end_matches('.');
-    let remedy = match code {
+    // npm says a range that nothing matches in many words, all but the first about something else.
+    let unmatched = lines.iter().find_map(|line| line.find("No match found for version").map(|at| &line[at..]));
+    let reason = unmatched.unwrap_or(&reason).trim_end_matches('.');
+    let kind = if unmatched.is_some() { "ETARGET" } else { code };
+    let remedy = match kind {
         "E404" => "Is the name in the scenario's [target] right, and does the registry in npm's configuration have it?",
         "ETARGET" | "ENOVERSIONS" => {
             "Is the version in the scenario's [target] right? `npm view PACKAGE versions` lists them"
@@ -346,6 +349,8 @@ mod tests {
                 && message.contains("npm view"),
             "{message}"
         );
+        let none = explained("npm error code E404\nnpm error 404 No match found for version >9\nnpm error 404\n");
+        assert!(none.contains("E404: No match found for version >9. Is the version"), "{none}");
         assert!(explained("env: node: not found\n").contains("env: node: not found"));
         assert!(explained("npm error code SELF_SIGNED_CERT_IN_CHAIN\nnpm error x").contains("cafile"));
         assert!(

@@ -23,6 +23,7 @@ const GLIBC_MINOR: u32 = 36;
 const STEP: &str = "installing the target with pip";
 
 /// The minor version (`3.11`) of the Python at /usr/bin, which the embedded engine shows to its pods. `None`: there is none.
+/// With it they see the packages that the machine's distribution has installed for it, though after the target's own.
 #[must_use]
 pub fn host_python() -> Option<String> {
     let said = std::process::Command::new("/usr/bin/python3").args(["-I", "-S", "-c", ASK_VERSION]).output().ok()?;

@@ -1,0 +1,272 @@
+//! The **console**: the only place that knows what a terminal can show. Results go to standard output; progress, notices
+//! and errors to standard error. A reader that goes away is no error.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use tabled::builder::Builder;
+use tabled::settings::peaker::PriorityMax;
+use tabled::settings::{Style, Width};
+
+use crate::cell::Phase;
+use crate::report::{Text, escape};
+use crate::run::event::Event;
+
+/// Columns where the terminal does not say.
+const COLUMNS: usize = 100;
+/// How often progress is told where there is no terminal.
+const PLAIN: Duration = Duration::from_secs(10);
+/// The bar while something slow goes on that has no length.
+const PREPARING: &str = "{spinner} {wide_msg} {elapsed}";
+/// The bar while cells run.
+const RUNNING: &str = "{prefix:>8} {bar:28} {pos}/{len} cells · {rate} · {eta} left\n         {wide_msg}";
+
+/// Writes to standard output.
+pub(super) fn print(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    // Whoever reads may have seen enough (`| head`): that is no error, and there is nobody to tell.
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
+/// Writes a line to standard output.
+pub(super) fn say(line: &str) {
+    print(format!("{line}\n").as_bytes());
+}
+
+/// Writes a line beside the result.
+pub(super) fn note(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Writes what went wrong.
+pub(super) fn error(message: &str) {
+    let label = if colour_on_stderr() { "\u{1b}[31;1merror:\u{1b}[0m" } else { "error:" };
+    note(&format!("{label} {message}"));
+}
+
+/// Columns of the terminal.
+pub(super) fn width() -> usize {
+    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let asked = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    set.or_else(asked).filter(|width| *width > 0).unwrap_or(COLUMNS)
+}
+
+/// Whether colours are wanted on standard error. See <https://no-color.org>.
+pub(super) fn colour_on_stderr() -> bool {
+    std::io::stderr().is_terminal() && colours_wanted()
+}
+
+fn colours_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// The report for this terminal.
+pub(super) fn text_report() -> Text {
+    Text { width: width(), colour: std::io::stdout().is_terminal() && colours_wanted() }
+}
+
+/// A table as wide as the terminal at most.
+pub(super) fn table(table: Builder) -> String {
+    let mut table = table.build();
+    table.with(Style::rounded()).with(Width::wrap(width()).priority(PriorityMax::right()).keep_words(true));
+    format!("{table}\n")
+}
+
+/// Lets `PARALLAX_LOG` choose what the program's parts say for whoever debugs it: `PARALLAX_LOG=parallax=debug`.
+pub(super) fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PARALLAX_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// Shows how far a run is.
+pub(super) struct Progress {
+    quiet: bool,
+    bar: Option<ProgressBar>,
+    state: Mutex<State>,
+}
+
+struct State {
+    began: Option<Instant>,
+    told: Instant,
+    phase: &'static str,
+    done: usize,
+    here: usize,
+    failed: usize,
+    expected: usize,
+    noticed: String,
+}
+
+impl Progress {
+    /// A bar on a terminal, lines elsewhere, nothing when quiet.
+    pub(super) fn new(quiet: bool) -> Self {
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(preparing_style());
+            bar.enable_steady_tick(Duration::from_millis(150));
+            bar
+        });
+        let state = State {
+            began: None,
+            told: Instant::now(),
+            phase: "",
+            done: 0,
+            here: 0,
+            failed: 0,
+            expected: 0,
+            noticed: String::new(),
+        };
+        Self { quiet, bar, state: Mutex::new(state) }
+    }
+
+    /// Takes an event of the run.
+    pub(super) fn hear(&self, event: Event) {
+        if self.quiet {
+            return;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Preparing(what) => match &self.bar {
+                Some(bar) => bar.set_message(escape::terminal(&what)),
+                None => note(&escape::terminal(&what)),
+            },
+            Event::Planned { round, phase, cells, expected_total } => {
+                let first = state.began.is_none();
+                state.began.get_or_insert_with(Instant::now);
+                state.phase = match phase {
+                    Phase::Cover => "cover",
+                    Phase::Explain => "explain",
+                    Phase::Confirm => "confirm",
+                };
+                state.expected = expected_total;
+                if let Some(bar) = &self.bar {
+                    if first {
+                        bar.set_style(running_style());
+                        bar.reset_elapsed();
+                    }
+                    bar.set_length(expected_total as u64);
+                } else if first || phase == Phase::Cover {
+                    note(&format!("round {round} ({}): {cells} cells of about {expected_total}", state.phase));
+                }
+            }
+            Event::Resumed(cells) => {
+                state.done = cells;
+                self.tell(&format!("going on after {cells} cells"));
+                if let Some(bar) = &self.bar {
+                    bar.set_position(cells as u64);
+                    bar.reset_eta();
+                }
+            }
+            Event::Started(_) => {}
+            Event::Finished { observed, .. } => {
+                state.done += 1;
+                state.here += 1;
+                state.failed += usize::from(!observed);
+                if self.bar.is_none() && state.told.elapsed() >= PLAIN {
+                    state.told = Instant::now();
+                    note(&plain_line(&state));
+                }
+            }
+            Event::Noticed(line) => {
+                let line = escape::terminal(&line);
+                if self.bar.is_none() {
+                    note(&format!("noticed: {line}"));
+                }
+                state.noticed = line;
+            }
+            Event::Warning(text) => {
+                self.tell(&text.lines().map(escape::terminal).collect::<Vec<_>>().join("\n  "));
+            }
+        }
+        if let Some(bar) = &self.bar
+            && state.began.is_some()
+        {
+            bar.set_position(state.done as u64);
+            bar.set_prefix(state.phase);
+            let failed =
+                if state.failed > 0 { format!(" · {} lost by the engine", state.failed) } else { String::new() };
+            let noticed = if state.noticed.is_empty() { "nothing noticed so far" } else { &state.noticed };
+            bar.set_message(format!("{noticed}{failed}"));
+        }
+    }
+
+    /// Writes a line above the bar.
+    pub(super) fn say(&self, line: &str) {
+        if !self.quiet {
+            self.tell(line);
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn tell(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => note(line),
+        }
+    }
+}
+
+/// `120 of about 214 cells · 3.4 cells/s · about 28 s left · confirm`.
+#[allow(clippy::cast_precision_loss, reason = "a number of cells")]
+fn plain_line(state: &State) -> String {
+    let seconds = state.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
+    let rate = state.here as f64 / seconds.max(0.001);
+    let left = state.expected.saturating_sub(state.done) as f64 / rate.max(0.001);
+    format!(
+        "{} of about {} cells · {rate:.1} cells/s · about {left:.0} s left · {}",
+        state.done, state.expected, state.phase
+    )
+}
+
+fn preparing_style() -> ProgressStyle {
+    ProgressStyle::with_template(PREPARING).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn running_style() -> ProgressStyle {
+    let style = ProgressStyle::with_template(RUNNING).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let _ = write!(out, "{:.1} cells/s", state.per_sec());
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn styles_are_good() {
+        assert!([PREPARING, RUNNING].iter().all(|template| ProgressStyle::with_template(template).is_ok()));
+    }
+
+    #[test]
+    fn the_plain_line_says_rate_and_time_left() {
+        let began = Instant::now().checked_sub(Duration::from_secs(10));
+        let state = State {
+            began,
+            told: Instant::now(),
+            phase: "confirm",
+            done: 60,
+            here: 50,
+            failed: 0,
+            expected: 160,
+            noticed: String::new(),
+        };
+        assert_eq!(plain_line(&state), "60 of about 160 cells · 5.0 cells/s · about 20 s left · confirm");
+    }
+
+    #[test]
+    fn quiet_is_quiet_and_events_are_counted() {
+        let progress = Progress::new(true);
+        progress.hear(Event::Warning("x".into()));
+        assert_eq!(progress.state.lock().unwrap().done, 0);
+    }
+}

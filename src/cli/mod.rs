@@ -1,0 +1,105 @@
+//! The **command line**: one file a command. Parses, calls, prints, and says by its exit code what came of it.
+
+mod analyse;
+mod clean;
+mod completions;
+mod console;
+mod diagnose;
+pub mod doctor;
+pub mod exit;
+mod failure;
+mod hidden;
+mod plan;
+mod report;
+mod run;
+mod schema;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+use failure::Failure;
+
+/// Look at the same agent from many places: whatever moves depends on where you stand.
+///
+/// Runs an AI coding agent in closed pods under a designed matrix of environments, records every byte that it sends,
+/// and says which environment variables, alone or together, each difference depends on, with what evidence.
+#[derive(Debug, Parser)]
+#[command(name = "parallax", version, max_term_width = 100, after_help = exit::HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario: plan, run cells in pods, explain, confirm, report
+    Run(run::Arguments),
+    /// Show the cells of a scenario's first round without running any
+    Plan(plan::Arguments),
+    /// Analyse a stored run again, without any engine
+    Analyse(analyse::Arguments),
+    /// Print the report of a stored run
+    Report(report::Arguments),
+    /// Say what this machine can do, and how to mend what it can't
+    Doctor,
+    /// Remove what runs have left behind: containers, networks' holders, images and cached targets
+    Clean(clean::Arguments),
+    /// Print the JSON Schema of scenarios
+    Schema,
+    /// Print completions for a shell
+    Completions(completions::Arguments),
+}
+
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Before anything has started a thread: some of these make namespaces for their whole process.
+    if let Some(code) = hidden::dispatch() {
+        return code;
+    }
+    failure::report_panics();
+    std::panic::catch_unwind(|| match Arguments::try_parse() {
+        Ok(arguments) => dispatch(arguments.command).unwrap_or_else(|failure| failure.show()),
+        Err(error) => {
+            // Help and version come this way too, and are no errors.
+            let _ = error.print();
+            if error.use_stderr() { Exit::Usage } else { Exit::Clean }
+        }
+    })
+    .unwrap_or(Exit::Bug)
+    .into()
+}
+
+fn dispatch(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
+        Command::Analyse(arguments) => analyse::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Doctor => diagnose::run(),
+        Command::Clean(arguments) => clean::run(&arguments),
+        Command::Schema => schema::run(),
+        Command::Completions(arguments) => completions::run(&arguments),
+    }
+}
+
+/// The asynchronous part of a command.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::engine(format!("the machine refused to start threads: {error}")))?;
+    Ok(runtime.block_on(work))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

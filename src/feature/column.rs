@@ -1,0 +1,376 @@
+//! A **column** is one varying place of the captures. Its **plan** says how the raw text there is read: which dates are
+//! moments, which forms are echoes, what is random. It is decided once, over all learned captures, so that nothing
+//! varies because of how we read: what is constant is never touched.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::context::Context;
+use super::date::Window;
+use super::mask;
+use super::moment::{self, Basis};
+
+/// How a column's raw text is read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plan {
+    basis: Option<Basis>,
+    /// Whether the values of dates are told as features of their own.
+    dates_told: bool,
+    echoes: Vec<Echo>,
+    mask: Mask,
+}
+
+/// A form of a factor's level that is echoed here.
+#[derive(Clone, Debug)]
+struct Echo {
+    factor: usize,
+    form: &'static str,
+    /// What stands here where the level is unset: the agent's own default.
+    default: Option<String>,
+    /// Whether it is told as a feature of its own.
+    told: bool,
+}
+
+/// What is random here.
+#[derive(Clone, Debug, Default)]
+enum Mask {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Values of the opaque classes.
+    Classes,
+    /// The whole: a number that is measured, not chosen. Its form is as noisy as its value and is no feature.
+    Number,
+    /// Words but these, which were seen too often for chance.
+    Words(HashSet<String>),
+    /// Everything but these texts, which were seen too often for chance.
+    AllBut(HashSet<String>),
+}
+
+/// One capture's raw text of a column.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample<'a> {
+    /// The raw text.
+    pub(super) text: &'a str,
+    /// What it was captured under.
+    pub(super) context: &'a Context,
+}
+
+/// A text as it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// What is left: a marker would stand here.
+    pub(super) text: String,
+    /// Formats of the dates taken out.
+    pub(super) formats: Option<String>,
+    /// Their values, as functions of the zone.
+    pub(super) shifts: Option<String>,
+    /// Factors whose own level stood here.
+    pub(super) echoes: Vec<usize>,
+    /// The form of what is random.
+    pub(super) shape: Option<String>,
+}
+
+impl Plan {
+    /// Decides how to read a column from its samples. `all` are the contexts of every capture, those without this
+    /// column too.
+    pub(super) fn decide(samples: &[Sample<'_>], all: &[Context], window: Window) -> Self {
+        let basis = moment::decide(samples.iter().map(|s| (s.text, s.context.clock)), window);
+        let mut plan = Self { basis, ..Self::default() };
+        let timezone = samples.first().and_then(|s| s.context.timezone());
+        plan.dates_told = timezone.is_none_or(|factor| follows_presence(factor, samples, all));
+        let mut texts: Vec<String> = samples.iter().map(|s| plan.without_moments(s, window).0).collect();
+        while plan.echoes.len() < 6 {
+            let Some((echo, after)) = best_echo(samples, &texts, all, &plan.echoes) else { break };
+            texts = after;
+            plan.echoes.push(echo);
+        }
+        plan.mask = random(samples, &texts);
+        plan
+    }
+
+    /// Whether the text is taken as it is.
+    pub(super) fn is_plain(&self) -> bool {
+        self.basis.is_none() && self.echoes.is_empty() && matches!(self.mask, Mask::Nothing)
+    }
+
+    fn without_moments(&self, sample: &Sample<'_>, window: Window) -> (String, Option<moment::Rewritten>) {
+        let rewritten = self.basis.and_then(|basis| moment::rewrite(sample.text, window, &sample.context.clock, basis));
+        match rewritten {
+            Some(rewritten) => (rewritten.text.clone(), Some(rewritten)),
+            None => (sample.text.to_owned(), None),
+        }
+    }
+
+    /// Reads a text.
+    pub(super) fn read(&self, sample: &Sample<'_>, window: Window) -> Reading {
+        let (mut text, moments) = self.without_moments(sample, window);
+        let mut reading = Reading::default();
+        if let Some(moments) = moments {
+            reading.formats = Some(moments.formats.join(" \u{b7} "));
+            reading.shifts = (self.dates_told && !moments.shifts.is_empty()).then(|| moments.shifts.join(" \u{b7} "));
+        }
+        for echo in &self.echoes {
+            if let Some(replaced) = echo.apply(&text, sample.context) {
+                text = replaced;
+                if echo.told && !reading.echoes.contains(&echo.factor) {
+                    reading.echoes.push(echo.factor);
+                }
+            }
+        }
+        match &self.mask {
+            Mask::Nothing => {}
+            Mask::Classes => {
+                let masked = mask::masked(&text);
+                if masked != text {
+                    reading.shape = Some(mask::shape(&text));
+                    text = masked;
+                }
+            }
+            Mask::Number => text = String::from(if mask::is_number(&text) { mask::MEASUREMENT } else { text.as_str() }),
+            Mask::Words(known) => {
+                let masked = mask::only_known(&text, known);
+                if masked != text {
+                    reading.shape = Some(mask::shape(&text));
+                    text = masked;
+                }
+            }
+            Mask::AllBut(kept) => {
+                if !kept.contains(&text) {
+                    reading.shape = Some(mask::shape(&text));
+                    text = String::from(mask::RANDOM);
+                }
+            }
+        }
+        reading.text = text;
+        reading
+    }
+}
+
+impl Echo {
+    fn apply(&self, text: &str, context: &Context) -> Option<String> {
+        let placeholder = context.placeholder(self.factor);
+        let forms = context.forms(self.factor);
+        if forms.is_empty() {
+            let default = self.default.as_deref()?;
+            return (text == default).then(|| placeholder.clone());
+        }
+        forms.iter().filter(|form| form.name == self.form).find_map(|form| form.substitute(text, &placeholder))
+    }
+}
+
+fn distinct(texts: &[String]) -> usize {
+    texts.iter().collect::<HashSet<_>>().len()
+}
+
+/// The echo that leaves the fewest different texts, if any leaves fewer than there are.
+fn best_echo(samples: &[Sample<'_>], texts: &[String], all: &[Context], known: &[Echo]) -> Option<(Echo, Vec<String>)> {
+    let context = samples.first()?.context;
+    let before = distinct(texts);
+    if before == 1 && samples.len() == all.len() {
+        return None;
+    }
+    let mut best: Option<(usize, Echo, Vec<String>)> = None;
+    for factor in 0..context.factors() {
+        let cases = Cases::of(factor, samples, texts);
+        let mut told = None;
+        for form in context.form_names(factor) {
+            if known.iter().any(|echo| echo.factor == factor && echo.form == form) {
+                continue;
+            }
+            let mut echo = Echo { factor, form, default: None, told: false };
+            let Some((proof, after)) = cases.attempt(&echo, all) else { continue };
+            let (default, after) = with_default(&echo, samples, texts, after);
+            let count = distinct(&after);
+            if proof == Proof::FewerTexts && count >= before {
+                continue;
+            }
+            if best.as_ref().is_none_or(|(fewest, ..)| count < *fewest) {
+                echo.default = default;
+                echo.told = *told.get_or_insert_with(|| follows_presence(factor, samples, all));
+                best = Some((count, echo, after));
+            }
+        }
+    }
+    best.map(|(_, echo, after)| (echo, after))
+}
+
+/// What an echo is to be believed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// Several levels stand here; it must leave fewer different texts.
+    FewerTexts,
+    /// Just one level has this form, and the form stands here always and only under that level.
+    OwnLevelOnly,
+}
+
+/// The samples of a column by text and level of one factor: what an echo of that factor can make of them.
+struct Cases<'a> {
+    list: Vec<(&'a str, &'a Context, usize)>,
+    of_sample: Vec<usize>,
+}
+
+impl<'a> Cases<'a> {
+    fn of(factor: usize, samples: &[Sample<'a>], texts: &'a [String]) -> Self {
+        let mut index: HashMap<(&str, u16), usize> = HashMap::new();
+        let mut list: Vec<(&str, &Context, usize)> = Vec::new();
+        let mut of_sample = Vec::with_capacity(samples.len());
+        for (sample, text) in samples.iter().zip(texts) {
+            let case = *index.entry((text, sample.context.level(factor))).or_insert_with(|| {
+                list.push((text, sample.context, 0));
+                list.len() - 1
+            });
+            list[case].2 += 1;
+            of_sample.push(case);
+        }
+        Self { list, of_sample }
+    }
+
+    /// The texts after an echo, and what it is to be believed for; `None` if it is not.
+    fn attempt(&self, echo: &Echo, all: &[Context]) -> Option<(Proof, Vec<String>)> {
+        let after: Vec<Option<String>> = self.list.iter().map(|(text, context, _)| echo.apply(text, context)).collect();
+        let hit = || self.list.iter().zip(&after).filter(|(_, after)| after.is_some()).map(|(case, _)| case);
+        let (_, first, _) = hit().next()?;
+        let level = first.level(echo.factor);
+        let after_or = |case: usize| after[case].as_deref().unwrap_or(self.list[case].0);
+        let result = || self.of_sample.iter().map(|case| after_or(*case).to_owned()).collect();
+        if hit().any(|(_, context, _)| context.level(echo.factor) != level) {
+            return Some((Proof::FewerTexts, result()));
+        }
+        if first.levels_with(echo.factor, echo.form) != 1 {
+            return None;
+        }
+        let form = first.forms(echo.factor).iter().find(|form| form.name == echo.form)?;
+        let telling = form.text.chars().count() >= if form.text.chars().all(char::is_alphanumeric) { 6 } else { 4 };
+        let hits: usize = hit().map(|(_, _, n)| n).sum();
+        let under = all.iter().filter(|context| context.level(echo.factor) == level).count();
+        let elsewhere = self
+            .list
+            .iter()
+            .any(|(text, context, _)| context.level(echo.factor) != level && form.substitute(text, "").is_some());
+        (telling && hits == under && !elsewhere).then(|| (Proof::OwnLevelOnly, result()))
+    }
+}
+
+/// Where the level is unset, one constant text in the place of the echo is the agent's own default for it.
+fn with_default(
+    echo: &Echo,
+    samples: &[Sample<'_>],
+    texts: &[String],
+    after: Vec<String>,
+) -> (Option<String>, Vec<String>) {
+    let unset = |s: &Sample<'_>| s.context.forms(echo.factor).is_empty();
+    let defaults: HashSet<&String> = samples.iter().zip(texts).filter(|(s, _)| unset(s)).map(|(_, t)| t).collect();
+    let set: HashSet<&String> = samples.iter().zip(&after).filter(|(s, _)| !unset(s)).map(|(_, t)| t).collect();
+    let placeholder = samples.first().map(|s| s.context.placeholder(echo.factor)).unwrap_or_default();
+    let only = |set: &HashSet<&String>| if set.len() == 1 { set.iter().next().map(|t| (*t).clone()) } else { None };
+    match (only(&defaults), only(&set)) {
+        (Some(default), Some(echoed)) if echoed == placeholder && !default.is_empty() => {
+            let all = vec![placeholder; after.len()];
+            (Some(default), all)
+        }
+        _ => (None, after),
+    }
+}
+
+/// Whether each level of a factor has this column always or never. Elsewhere a level's echo and a zone's date would only
+/// say once more, mixed together, what two other features say: that the place is there, and what the level is.
+fn follows_presence(factor: usize, samples: &[Sample<'_>], all: &[Context]) -> bool {
+    let mut count: HashMap<u16, (usize, usize)> = HashMap::new();
+    for context in all {
+        count.entry(context.level(factor)).or_default().0 += 1;
+    }
+    for sample in samples {
+        count.entry(sample.context.level(factor)).or_default().1 += 1;
+    }
+    count.values().all(|(captures, here)| *here == 0 || here == captures)
+}
+
+/// Decides what is random. The proof is replicates: captures of one and the same environment that differ.
+fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
+    if distinct(texts) <= 1 {
+        let lone = texts.len() == 1 && !mask::spans(&texts[0]).is_empty();
+        return if lone { Mask::Classes } else { Mask::Nothing };
+    }
+    let everything: Vec<usize> = (0..texts.len()).collect();
+    if is_measured(samples, texts) {
+        return Mask::Number;
+    }
+    if is_random(samples, texts, &everything) {
+        let masked: Vec<String> = texts.iter().map(|text| mask::masked(text)).collect();
+        if masked != texts && !is_random(samples, &masked, &everything) {
+            return Mask::Classes;
+        }
+        let known = often(texts.iter().flat_map(|text| mask::words(text).collect::<HashSet<_>>()), texts.len());
+        let masked: Vec<String> = texts.iter().map(|text| mask::only_known(text, &known)).collect();
+        if !is_random(samples, &masked, &everything) {
+            return Mask::Words(known);
+        }
+        return Mask::AllBut(often(texts.iter().map(String::as_str), texts.len()));
+    }
+    // Here constant, there random: look at those captures alone that have an identifier.
+    let opaque: Vec<usize> = everything.into_iter().filter(|i| !mask::spans(&texts[*i]).is_empty()).collect();
+    if !opaque.is_empty() && is_random(samples, texts, &opaque) { Mask::Classes } else { Mask::Nothing }
+}
+
+/// Different values from which on a number that differs between replicates is a measurement.
+const MEASURED: usize = 5;
+
+/// Whether the texts are numbers that are measured (durations, loads, sizes of a heap): many values, and replicates of
+/// one environment differ. A flag or a small enumeration is none.
+fn is_measured(samples: &[Sample<'_>], texts: &[String]) -> bool {
+    if !texts.iter().all(|text| mask::is_number(text)) || distinct(texts) < MEASURED {
+        return false;
+    }
+    let mut groups: BTreeMap<&[u16], HashSet<&str>> = BTreeMap::new();
+    for (sample, text) in samples.iter().zip(texts) {
+        groups.entry(&sample.context.assignment).or_default().insert(text);
+    }
+    groups.values().any(|values| values.len() > 2) || groups.values().filter(|values| values.len() > 1).count() > 1
+}
+
+/// What occurs too often for chance.
+fn often<'a>(all: impl Iterator<Item = &'a str>, samples: usize) -> HashSet<String> {
+    let mut count: HashMap<&str, usize> = HashMap::new();
+    for text in all {
+        *count.entry(text).or_default() += 1;
+    }
+    let enough = (samples / 12).max(4);
+    count.into_iter().filter(|(_, n)| *n >= enough).map(|(text, _)| text.to_owned()).collect()
+}
+
+/// Whether the texts of these samples are (nearly) all different for no reason that we vary.
+fn is_random(samples: &[Sample<'_>], texts: &[String], which: &[usize]) -> bool {
+    let mut groups: BTreeMap<&[u16], Vec<&str>> = BTreeMap::new();
+    for i in which {
+        groups.entry(&samples[*i].context.assignment).or_default().push(&texts[*i]);
+    }
+    let (mut replicates, mut different) = (0, 0);
+    for group in groups.values().filter(|group| group.len() > 1) {
+        replicates += group.len();
+        different += group.iter().collect::<HashSet<_>>().len();
+    }
+    if replicates >= 3 {
+        return different * 5 >= replicates * 4;
+    }
+    let all: HashSet<&str> = which.iter().map(|i| texts[*i].as_str()).collect();
+    let identifiers = which.iter().all(|i| !mask::spans(&texts[*i]).is_empty());
+    let enough = if identifiers { 2 } else { 8 };
+    which.len() >= enough && all.len() * 10 >= which.len() * 9 && !follows_a_factor(samples, texts, which)
+}
+
+/// Whether one factor alone tells the text, with at least one level seen twice to prove it.
+fn follows_a_factor(samples: &[Sample<'_>], texts: &[String], which: &[usize]) -> bool {
+    let factors = samples.first().map_or(0, |s| s.context.factors());
+    (0..factors).any(|factor| {
+        let mut seen: HashMap<u16, &str> = HashMap::new();
+        let mut repeated = false;
+        for i in which {
+            match seen.insert(samples[*i].context.level(factor), &texts[*i]) {
+                Some(other) if other != texts[*i] => return false,
+                Some(_) => repeated = true,
+                None => {}
+            }
+        }
+        repeated
+    })
+}

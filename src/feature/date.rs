@@ -1,0 +1,470 @@
+//! **Dates and times** in text: recognised in many notations, read, and described by their *format*. Knows nothing of
+//! which of them matter; [`super::moment`] compares them with the clock of a capture.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+
+use super::date_names::{month, weekday};
+use super::lexeme::{Kind, Lexemes};
+
+/// A date or time found in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Bytes of the line.
+    pub(super) span: Range<usize>,
+    /// What it may mean (`1/2/2026` has two readings), with the format of each.
+    pub(super) readings: Vec<(Stamp, String)>,
+}
+
+/// A reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// A day.
+    Date(NaiveDate),
+    /// A day and a time, with the offset from UTC in seconds where it is written.
+    DateTime(NaiveDateTime, Option<i32>),
+    /// A time of day.
+    Time(NaiveTime),
+    /// Milliseconds since the Unix epoch.
+    Epoch(i64),
+    /// A day of the week, Monday 0.
+    Weekday(u32),
+}
+
+/// The days that are worth recognising: those near the run. Version dates and knowledge cut-offs stay text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    /// First day.
+    pub(super) from: NaiveDate,
+    /// Last day.
+    pub(super) to: NaiveDate,
+}
+
+impl Window {
+    fn has(self, day: NaiveDate) -> bool {
+        self.from <= day && day <= self.to
+    }
+}
+
+/// Finds dates and times in a line, left to right, not overlapping. Days outside the window are not found.
+pub(super) fn find(line: &str, window: Window) -> Vec<Found> {
+    if !line.chars().any(char::is_numeric) && !has_weekday(line) {
+        return Vec::new();
+    }
+    let lexemes = Lexemes::of(line);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < lexemes.len() {
+        if let Some((next, hit)) = moment(&lexemes, at, window) {
+            found.push(hit);
+            at = next;
+        } else {
+            at += 1;
+        }
+    }
+    found
+}
+
+fn has_weekday(line: &str) -> bool {
+    line.split(|c: char| !c.is_alphabetic() && c != '-')
+        .any(|word| weekday(&word.to_lowercase()).is_some_and(|n| n.long))
+}
+
+/// A parser's answer: the lexeme after it, the byte after it, and what was read.
+struct Parsed<T> {
+    next: usize,
+    end: usize,
+    value: T,
+    format: String,
+}
+
+fn moment(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<(usize, Found)> {
+    let start = lexemes.start(at)?;
+    let done = |next, end, readings| Some((next, Found { span: start..end, readings }));
+    if let Some((millis, next, end, format)) = epoch(lexemes, at, window) {
+        return done(next, end, vec![(Stamp::Epoch(millis), format.to_owned())]);
+    }
+    let (first, prefix) = leading_weekday(lexemes, at).unwrap_or((at, String::new()));
+    let mut dates = dates(lexemes, first);
+    dates.retain(|date| window.has(date.value));
+    if let Some(date) = dates.first() {
+        let (next, end) = (date.next, date.end);
+        if let Some((joint, time)) = join(lexemes, next).and_then(|(i, joint)| Some((joint, time(lexemes, i)?))) {
+            let (offset, zone_next, zone_end, zone) =
+                zone(lexemes, time.next).unwrap_or((None, time.next, time.end, String::new()));
+            let readings = dates
+                .iter()
+                .map(|d| {
+                    let format = format!("{prefix}{}{joint}{}{zone}", d.format, time.format);
+                    (Stamp::DateTime(d.value.and_time(time.value), offset), format)
+                })
+                .collect();
+            return done(zone_next, zone_end, readings);
+        }
+        let (next, end, suffix) = trailing_weekday(lexemes, next).unwrap_or((next, end, String::new()));
+        let readings = dates.iter().map(|d| (Stamp::Date(d.value), format!("{prefix}{}{suffix}", d.format))).collect();
+        return done(next, end, readings);
+    }
+    if let Some(time) = time(lexemes, at) {
+        return done(time.next, time.end, vec![(Stamp::Time(time.value), time.format)]);
+    }
+    let name = weekday(&lexemes.word(at)?.to_lowercase()).filter(|n| n.long)?;
+    done(at + 1, lexemes.end(at)?, vec![(Stamp::Weekday(name.index), format!("%A{}", tongue(name.language)))])
+}
+
+/// Ten digits of seconds, with or without a fraction, or thirteen of milliseconds.
+fn epoch(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<(i64, usize, usize, &'static str)> {
+    let (value, digits) = lexemes.number(at)?;
+    let value = i64::try_from(value).ok()?;
+    let near =
+        |millis: i64| chrono::DateTime::from_timestamp_millis(millis).is_some_and(|t| window.has(t.date_naive()));
+    match digits {
+        13 if near(value) => Some((value, at + 1, lexemes.end(at)?, "epoch milliseconds")),
+        16 if near(value / 1000) => Some((value / 1000, at + 1, lexemes.end(at)?, "epoch microseconds")),
+        10 if near(value * 1000) => {
+            if lexemes.gap(at + 1) == Some(".") && lexemes.number(at + 2).is_some() {
+                Some((value * 1000, at + 3, lexemes.end(at + 2)?, "epoch seconds with a fraction"))
+            } else {
+                Some((value * 1000, at + 1, lexemes.end(at)?, "epoch seconds"))
+            }
+        }
+        _ => None,
+    }
+}
+
+fn leading_weekday(lexemes: &Lexemes<'_>, at: usize) -> Option<(usize, String)> {
+    let name = weekday(&lexemes.word(at)?.to_lowercase())?;
+    let gap = lexemes.gap(at + 1).filter(|gap| gap.chars().count() <= 3)?;
+    let code = if name.long { "%A" } else { "%a" };
+    Some((at + 2, format!("{code}{}{gap}", tongue(name.language))))
+}
+
+fn trailing_weekday(lexemes: &Lexemes<'_>, at: usize) -> Option<(usize, usize, String)> {
+    let (gap, i) = match lexemes.gap(at) {
+        Some(gap) if gap.chars().count() <= 2 => (gap, at + 1),
+        Some(_) => return None,
+        None => ("", at),
+    };
+    let name = weekday(&lexemes.word(i)?.to_lowercase())?;
+    let bracketed = gap.ends_with(['(', '（']);
+    if !name.long && !bracketed {
+        return None;
+    }
+    let code = if name.long { "%A" } else { "%a" };
+    Some((i + 1, lexemes.end(i)?, format!("{gap}{code}{}", tongue(name.language))))
+}
+
+fn tongue(language: &str) -> String {
+    if language == "en" { String::new() } else { format!("[{language}]") }
+}
+
+/// Every way to read a date that begins at this lexeme. All that are given end at the same place.
+fn dates(lexemes: &Lexemes<'_>, at: usize) -> Vec<Parsed<NaiveDate>> {
+    let named = month_first(lexemes, at).or_else(|| day_first(lexemes, at)).or_else(|| ideographic(lexemes, at));
+    if let Some(date) = named {
+        return vec![date];
+    }
+    numeric(lexemes, at)
+}
+
+fn part(code: char, value: u64, digits: usize) -> String {
+    if digits == 1 && value < 10 && code != 'y' { format!("%-{code}") } else { format!("%{code}") }
+}
+
+fn day(year: u64, month: u64, day: u64) -> Option<NaiveDate> {
+    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, u32::try_from(month).ok()?, u32::try_from(day).ok()?)
+}
+
+/// `2026-11-21`, `21.11.2026`, `11/21/26`, `20261121`, with any one to three signs between.
+fn numeric(lexemes: &Lexemes<'_>, at: usize) -> Vec<Parsed<NaiveDate>> {
+    let mut out = Vec::new();
+    let Some((a, a_digits)) = lexemes.number(at) else { return out };
+    if a_digits == 8 {
+        if let (Some(value), Some(end)) = (day(a / 10_000, a / 100 % 100, a % 100), lexemes.end(at)) {
+            out.push(Parsed { next: at + 1, end, value, format: format!("%Y%m%d{}", lexemes.script(at)) });
+        }
+        return out;
+    }
+    let numbers = (|| {
+        let first = lexemes.gap(at + 1).filter(|gap| separator(gap))?;
+        let second = lexemes.gap(at + 3).filter(|gap| separator(gap))?;
+        Some((first, lexemes.number(at + 2)?, second, lexemes.number(at + 4)?, lexemes.end(at + 4)?))
+    })();
+    let Some((first, (b, b_digits), second, (c, c_digits), end)) = numbers else { return out };
+    let script = lexemes.script(at);
+    let mut push = |value: Option<NaiveDate>, parts: [String; 3]| {
+        if let Some(value) = value {
+            let format = format!("{}{first}{}{second}{}{script}", parts[0], parts[1], parts[2]);
+            out.push(Parsed { next: at + 5, end, value, format });
+        }
+    };
+    if a_digits == 4 && b_digits <= 2 && c_digits <= 2 {
+        push(day(a, b, c), [String::from("%Y"), part('m', b, b_digits), part('d', c, c_digits)]);
+    } else if a_digits <= 2 && b_digits <= 2 && (c_digits == 4 || c_digits == 2) {
+        let (year, code) = if c_digits == 4 { (c, "%Y") } else { (2000 + c, "%y") };
+        push(day(year, a, b), [part('m', a, a_digits), part('d', b, b_digits), code.to_owned()]);
+        if a != b {
+            push(day(year, b, a), [part('d', a, a_digits), part('m', b, b_digits), code.to_owned()]);
+        }
+        if a_digits == 2 && c_digits == 2 {
+            push(day(2000 + a, b, c), [String::from("%y"), part('m', b, b_digits), part('d', c, c_digits)]);
+        }
+    }
+    out
+}
+
+/// One to three signs, not the end of a sentence. Any sign will do: which one it is may be the message.
+fn separator(gap: &str) -> bool {
+    gap.chars().count() <= 3 && gap.chars().any(|c| c != ' ') && !gap.contains(['\n', '(', ')', '"', ':'])
+}
+
+/// `November 21, 2026`, `Nov 21st 2026`.
+fn month_first(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveDate>> {
+    let name = month(&lexemes.word(at)?.to_lowercase())?;
+    let gap = lexemes.gap(at + 1).filter(|gap| gap.chars().count() <= 2)?;
+    let (number, digits) = lexemes.number(at + 2).filter(|(_, digits)| *digits <= 2)?;
+    let (i, suffix) = ordinal(lexemes, at + 3);
+    let comma = lexemes.gap(i).filter(|gap| gap.chars().count() <= 3)?;
+    let (year, year_digits) = lexemes.number(i + 1)?;
+    if year_digits != 4 {
+        return None;
+    }
+    let code = if name.long { "%B" } else { "%b" };
+    Some(Parsed {
+        next: i + 2,
+        end: lexemes.end(i + 1)?,
+        value: day(year, u64::from(name.index) + 1, number)?,
+        format: format!("{code}{}{gap}{}{suffix}{comma}%Y", tongue(name.language), part('d', number, digits)),
+    })
+}
+
+/// `21 November 2026`, `21. November 2026`, `21 de noviembre de 2026`.
+fn day_first(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveDate>> {
+    let (number, digits) = lexemes.number(at).filter(|(_, digits)| *digits <= 2)?;
+    let (i, suffix) = ordinal(lexemes, at + 1);
+    let (i, before) = linked(lexemes, i)?;
+    let name = month(&lexemes.word(i)?.to_lowercase())?;
+    let (i, after) = linked(lexemes, i + 1)?;
+    let (year, year_digits) = lexemes.number(i)?;
+    if year_digits != 4 {
+        return None;
+    }
+    let code = if name.long { "%B" } else { "%b" };
+    Some(Parsed {
+        next: i + 1,
+        end: lexemes.end(i)?,
+        value: day(year, u64::from(name.index) + 1, number)?,
+        format: format!("{}{suffix}{before}{code}{}{after}%Y", part('d', number, digits), tongue(name.language)),
+    })
+}
+
+/// `st`, `nd`, `rd`, `th` right behind a number.
+fn ordinal<'a>(lexemes: &Lexemes<'a>, at: usize) -> (usize, &'a str) {
+    match lexemes.word(at) {
+        Some(word) if matches!(word, "st" | "nd" | "rd" | "th") => (at + 1, word),
+        _ => (at, ""),
+    }
+}
+
+/// A short gap, or one with `de`, `of` in it.
+fn linked(lexemes: &Lexemes<'_>, at: usize) -> Option<(usize, String)> {
+    let gap = lexemes.gap(at).filter(|gap| gap.chars().count() <= 3)?;
+    match (lexemes.word(at + 1), lexemes.gap(at + 2)) {
+        (Some(word), Some(next)) if matches!(word, "de" | "of" | "del") => Some((at + 3, format!("{gap}{word}{next}"))),
+        _ => Some((at + 1, gap.to_owned())),
+    }
+}
+
+/// `2026年11月21日`, `2026년 11월 21일`.
+fn ideographic(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveDate>> {
+    let (year, digits) = lexemes.number(at)?;
+    let unit = |i: usize| match lexemes.kind(i)? {
+        Kind::Ideograph => lexemes.text(i).map(|text| (i + 1, text)),
+        _ => None,
+    };
+    let skip = |i: usize| match lexemes.gap(i) {
+        Some(" ") => (i + 1, " "),
+        _ => (i, ""),
+    };
+    let (i, year_unit) = unit(at + 1).filter(|(_, u)| matches!(*u, "年" | "년"))?;
+    let (i, gap_a) = skip(i);
+    let (month, month_digits) = lexemes.number(i)?;
+    let (i, month_unit) = unit(i + 1).filter(|(_, u)| matches!(*u, "月" | "월"))?;
+    let (i, gap_b) = skip(i);
+    let (date, date_digits) = lexemes.number(i)?;
+    let (i, date_unit) = unit(i + 1).filter(|(_, u)| matches!(*u, "日" | "일" | "号"))?;
+    let year_code = if digits == 4 { "%Y" } else { return None };
+    Some(Parsed {
+        next: i,
+        end: lexemes.end(i - 1)?,
+        value: day(year, month, date)?,
+        format: format!(
+            "{year_code}{year_unit}{gap_a}{}{month_unit}{gap_b}{}{date_unit}",
+            part('m', month, month_digits),
+            part('d', date, date_digits)
+        ),
+    })
+}
+
+/// What joins a date and its time.
+fn join<'a>(lexemes: &Lexemes<'a>, at: usize) -> Option<(usize, &'a str)> {
+    if let Some(word) = lexemes.word(at).filter(|word| matches!(*word, "T" | "t")) {
+        return Some((at + 1, word));
+    }
+    let gap = lexemes.gap(at).filter(|gap| gap.chars().count() <= 3)?;
+    Some((at + 1, gap))
+}
+
+/// `04:09`, `4:09:11.123`, `04:09 PM`.
+fn time(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveTime>> {
+    let (hour, hour_digits) = lexemes.number(at)?;
+    let compact = hour_digits == 6 && at > 0 && matches!(lexemes.word(at - 1), Some("T"));
+    let (mut hour, minute, mut second, mut i, mut format) = if compact {
+        (hour / 10_000, hour / 100 % 100, hour % 100, at + 1, String::from("%H%M%S"))
+    } else {
+        if hour_digits > 2 || lexemes.gap(at + 1) != Some(":") {
+            return None;
+        }
+        let (minute, _) = lexemes.number(at + 2).filter(|(_, digits)| *digits == 2)?;
+        let code = if hour_digits == 1 { "%-H" } else { "%H" };
+        (hour, minute, 0, at + 3, format!("{code}:%M"))
+    };
+    let mut millis = 0;
+    if !compact
+        && lexemes.gap(i) == Some(":")
+        && let Some((value, 2)) = lexemes.number(i + 1)
+    {
+        second = value;
+        i += 2;
+        format.push_str(":%S");
+    }
+    if let (Some("." | ","), Some((value, digits @ 3..=9))) = (lexemes.gap(i), lexemes.number(i + 1)) {
+        millis = value / 10_u64.pow(u32::try_from(digits).ok()? - 3);
+        i += 2;
+        let _ = write!(format, ".%{digits}f");
+    }
+    let (word_at, gap) = match lexemes.gap(i) {
+        Some(gap) if gap.chars().count() == 1 && gap.chars().all(char::is_whitespace) => (i + 1, gap),
+        _ => (i, ""),
+    };
+    if let Some(half) = lexemes.word(word_at).filter(|w| matches!(w.to_ascii_lowercase().as_str(), "am" | "pm")) {
+        if hour > 12 {
+            return None;
+        }
+        hour = hour % 12 + if half.eq_ignore_ascii_case("pm") { 12 } else { 0 };
+        format = format.replace("%H", "%I").replace("%-H", "%-I");
+        format.push_str(gap);
+        format.push_str(if half.starts_with(['a', 'p']) { "%P" } else { "%p" });
+        i = word_at + 1;
+    }
+    let narrow = |n: u64| u32::try_from(n).ok();
+    let value = NaiveTime::from_hms_milli_opt(narrow(hour)?, narrow(minute)?, narrow(second)?, narrow(millis)?)?;
+    Some(Parsed { next: i, end: lexemes.end(i - 1)?, value, format })
+}
+
+/// `Z`, ` UTC`, `+09:00`, ` GMT+0900`.
+fn zone(lexemes: &Lexemes<'_>, at: usize) -> Option<(Option<i32>, usize, usize, String)> {
+    let (i, space) = match lexemes.gap(at) {
+        Some(" ") => (at + 1, " "),
+        _ => (at, ""),
+    };
+    let (i, name) = match lexemes.word(i) {
+        Some(word) if matches!(word, "Z" | "z" | "UTC" | "GMT") => (i + 1, word),
+        _ => (if space.is_empty() { i } else { at }, ""),
+    };
+    let sign = lexemes.gap(i).map(|gap| gap.trim_start_matches(' ')).and_then(|gap| match gap {
+        "+" => Some(1),
+        "-" | "\u{2212}" => Some(-1),
+        _ => None,
+    });
+    if let (Some(sign), Some((value, digits @ (1 | 2 | 4)))) = (sign, lexemes.number(i + 1)) {
+        let value = i32::try_from(value).ok()?;
+        let (minutes, next, code) = match (digits, lexemes.gap(i + 2), lexemes.number(i + 3)) {
+            (4, ..) => (value / 100 * 60 + value % 100, i + 2, "%z"),
+            (_, Some(":"), Some((rest, 2))) => (value * 60 + i32::try_from(rest).ok()?, i + 4, "%:z"),
+            _ => (value * 60, i + 2, "%#z"),
+        };
+        if minutes <= 15 * 60 {
+            let gap = lexemes.gap(i)?;
+            let lead = if gap.starts_with(' ') { " " } else { "" };
+            let space = if name.is_empty() { "" } else { space };
+            return Some((
+                Some(sign * minutes * 60),
+                next,
+                lexemes.end(next - 1)?,
+                format!("{space}{name}{lead}{code}"),
+            ));
+        }
+    }
+    if name.is_empty() { None } else { Some((Some(0), i, lexemes.end(i - 1)?, format!("{space}{name}"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window() -> Window {
+        let day = |d| NaiveDate::from_ymd_opt(2026, 11, d).unwrap();
+        Window { from: day(18), to: day(28) }
+    }
+
+    fn formats(line: &str) -> Vec<(String, String)> {
+        find(line, window()).into_iter().map(|f| (line[f.span].to_owned(), f.readings[0].1.clone())).collect()
+    }
+
+    #[test]
+    fn reads_many_notations_of_one_day() {
+        for (text, format) in [
+            ("2026-11-21", "%Y-%m-%d"),
+            ("2026/11/21", "%Y/%m/%d"),
+            ("2026\u{2010}11\u{2010}21", "%Y\u{2010}%m\u{2010}%d"),
+            ("2026. 11. 21", "%Y. %m. %d"),
+            ("21.11.2026", "%d.%m.%Y"),
+            ("11/21/26", "%m/%d/%y"),
+            ("20261121", "%Y%m%d"),
+            ("November 21, 2026", "%B %d, %Y"),
+            ("Sat, 21 Nov 2026", "%a, %d %b %Y"),
+            ("21 de noviembre de 2026", "%d de %B[es] de %Y"),
+            ("21. listopadu 2026", "%d. %B[cs] %Y"),
+            ("2026年11月21日", "%Y年%m月%d日"),
+            ("2026년 11월 21일", "%Y년 %m월 %d일"),
+            ("２０２６/１１/２１", "%Y/%m/%d[fullwidth]"),
+            ("2026-11-21T04:09:11.123Z", "%Y-%m-%dT%H:%M:%S.%3fZ"),
+            ("2026-11-21 13:09:11+09:00", "%Y-%m-%d %H:%M:%S%:z"),
+            ("Sat Nov 21 2026 13:09:11 GMT+0900", "%a %b %d %Y %H:%M:%S GMT%z"),
+            ("4:09 PM", "%-I:%M %p"),
+            ("1795234151123", "epoch milliseconds"),
+        ] {
+            assert_eq!(formats(&format!("It is {text}, so")), [(text.to_owned(), format.to_owned())]);
+        }
+    }
+
+    #[test]
+    fn other_days_and_versions_stay_text() {
+        for line in
+            ["cutoff 2025-05-14", "agent 2.1.91.9f2", "opus-4-20250219", "May 2026 is far", "a 10:99 b", "ratio 1/2/3"]
+        {
+            assert_eq!(formats(line), [], "{line}");
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_date_has_both_readings() {
+        let day = |m, d| NaiveDate::from_ymd_opt(2026, m, d).unwrap();
+        let all = Window { from: day(1, 1), to: day(12, 31) };
+        let found = find("03/04/2026", all);
+        let stamps: Vec<Stamp> = found[0].readings.iter().map(|r| r.0).collect();
+        assert_eq!(stamps, [Stamp::Date(day(3, 4)), Stamp::Date(day(4, 3))]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in "[\\PC0-9:/. +年月日TZ-]*") {
+            for found in find(&text, window()) {
+                let _ = &text[found.span];
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! **Canonical classes** of opaque values: what a random identifier *is* (uuid, hex, base64-like, number) and the
+//! *shape* that it has. Whether a value is random is decided elsewhere, by looking at many captures (`column.rs`).
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+/// What stands for a text that is random and has no class.
+pub(super) const RANDOM: &str = "${random}";
+/// What stands for a number that is measured.
+pub(super) const MEASUREMENT: &str = "${measurement}";
+
+/// A class of opaque values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Opaque {
+    /// 8-4-4-4-12 hex digits.
+    Uuid,
+    /// At least 16 hex digits.
+    Hex,
+    /// At least 20 characters of a base64 alphabet, mixed.
+    Base64,
+    /// At least 6 digits.
+    Number,
+}
+
+impl Opaque {
+    /// What stands for it in a text.
+    pub(super) fn token(self) -> &'static str {
+        match self {
+            Self::Uuid => "${uuid}",
+            Self::Hex => "${hex}",
+            Self::Base64 => "${base64}",
+            Self::Number => "${number}",
+        }
+    }
+}
+
+/// Finds opaque values in a line, left to right, not overlapping.
+pub(super) fn spans(line: &str) -> Vec<(Range<usize>, Opaque)> {
+    let bytes = line.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !is_run(bytes[at]) {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        while at < bytes.len() && is_run(bytes[at]) {
+            at += 1;
+        }
+        if at - start >= 6 {
+            run(bytes, start..at, &mut found);
+        }
+    }
+    found
+}
+
+fn is_run(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+')
+}
+
+fn run(bytes: &[u8], whole: Range<usize>, found: &mut Vec<(Range<usize>, Opaque)>) {
+    let mut at = whole.start;
+    let mut word = at;
+    let before = found.len();
+    while at <= whole.end {
+        if at + 36 <= whole.end
+            && (at == whole.start || !bytes[at - 1].is_ascii_alphanumeric())
+            && is_uuid(&bytes[at..at + 36])
+        {
+            found.push((at..at + 36, Opaque::Uuid));
+            at += 36;
+            word = at;
+            continue;
+        }
+        if at == whole.end || !bytes[at].is_ascii_alphanumeric() {
+            if let Some(class) = class(&bytes[word..at]) {
+                found.push((word..at, class));
+            }
+            word = at + 1;
+        }
+        at += 1;
+    }
+    // Url-safe base64 has hyphens and underscores inside: only a long and well mixed run is taken as one value.
+    let text = &bytes[whole.clone()];
+    if found[before..].iter().all(|(_, class)| *class == Opaque::Number) && text.len() >= 24 && well_mixed(text) {
+        found.truncate(before);
+        found.push((whole, Opaque::Base64));
+    }
+}
+
+/// The class of one alphanumeric word.
+fn class(word: &[u8]) -> Option<Opaque> {
+    if word.len() >= 6 && word.iter().all(u8::is_ascii_digit) {
+        return Some(Opaque::Number);
+    }
+    if word.len() >= 16 && word.iter().all(u8::is_ascii_hexdigit) && word.iter().any(u8::is_ascii_digit) {
+        return Some(Opaque::Hex);
+    }
+    (word.len() >= 20 && mixed(word)).then_some(Opaque::Base64)
+}
+
+fn counts(text: &[u8]) -> (usize, usize, usize) {
+    let count = |test: fn(&u8) -> bool| text.iter().filter(|b| test(b)).count();
+    (count(u8::is_ascii_digit), count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase))
+}
+
+fn mixed(word: &[u8]) -> bool {
+    let (digits, upper, lower) = counts(word);
+    digits >= 2 && ((upper >= 2 && lower >= 2) || changes(word) >= word.len() / 4)
+}
+
+fn well_mixed(text: &[u8]) -> bool {
+    let (digits, upper, lower) = counts(text);
+    digits >= 3 && upper >= 3 && lower >= 3 && changes(text) >= text.len() / 3
+}
+
+/// How often the sort of character changes: names change seldom, random text often.
+fn changes(text: &[u8]) -> usize {
+    let sort = |b: &u8| (b.is_ascii_digit(), b.is_ascii_uppercase(), b.is_ascii_lowercase());
+    text.windows(2).filter(|pair| sort(&pair[0]) != sort(&pair[1])).count()
+}
+
+fn is_uuid(text: &[u8]) -> bool {
+    text.iter().enumerate().all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { *b == b'-' } else { b.is_ascii_hexdigit() })
+}
+
+/// Replaces every opaque value by its class.
+pub(super) fn masked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (span, class) in spans(text) {
+        out.push_str(&text[at..span.start]);
+        out.push_str(class.token());
+        at = span.end;
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+/// The shape of a text whose value is random: classes with version, length, case and alphabet; elsewhere the
+/// signs between the words (the length of a random word is random itself, and so is whether it has a digit).
+pub(super) fn shape(text: &str) -> String {
+    let mut out = String::new();
+    let mut at = 0;
+    for (span, class) in spans(text) {
+        sorts(&text[at..span.start], &mut out);
+        out.push_str(&class_shape(&text[span.clone()], class));
+        at = span.end;
+    }
+    sorts(&text[at..], &mut out);
+    out
+}
+
+fn class_shape(value: &str, class: Opaque) -> String {
+    let case = match (value.bytes().any(|b| b.is_ascii_uppercase()), value.bytes().any(|b| b.is_ascii_lowercase())) {
+        (true, false) => " upper case",
+        (true, true) if class != Opaque::Base64 => " mixed case",
+        _ => "",
+    };
+    match class {
+        Opaque::Uuid => {
+            let variant = match value.as_bytes()[19].to_ascii_lowercase() {
+                b'8' | b'9' | b'a' | b'b' => "",
+                _ => " odd variant",
+            };
+            format!("<uuid v{}{variant}{case}>", value[14..15].to_ascii_lowercase())
+        }
+        Opaque::Hex => format!("<{} hex digits{case}>", value.len()),
+        Opaque::Base64 => format!("<{} characters>", value.len()),
+        Opaque::Number => String::from("<number>"),
+    }
+}
+
+/// Every run of letters and digits as one `w`, everything else as it is.
+fn sorts(text: &str, out: &mut String) {
+    for c in text.chars() {
+        if !c.is_ascii_alphanumeric() {
+            out.push(c);
+        } else if !out.ends_with('w') {
+            out.push('w');
+        }
+    }
+}
+
+/// Replaces every word that is not in `known`.
+pub(super) fn only_known(text: &str, known: &HashSet<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in words(text) {
+        out.push_str(if word.starts_with(char::is_alphanumeric) && !known.contains(word) { RANDOM } else { word });
+    }
+    out
+}
+
+/// A text cut where letters and digits begin and end.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?.is_alphanumeric();
+        let end = rest.find(|c: char| c.is_alphanumeric() != first).unwrap_or(rest.len());
+        let (word, tail) = rest.split_at(end);
+        rest = tail;
+        Some(word)
+    })
+}
+
+/// Whether a text is a JSON number.
+pub(super) fn is_number(text: &str) -> bool {
+    text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classes(text: &str) -> Vec<(&str, Opaque)> {
+        spans(text).into_iter().map(|(span, class)| (&text[span], class)).collect()
+    }
+
+    #[test]
+    fn finds_identifiers_inside_names() {
+        let uuid = "688a7c2c-f649-4fe2-b683-dbfbd306fcf2";
+        assert_eq!(classes(&format!("user_{uuid}-x")), [(uuid, Opaque::Uuid)]);
+        assert_eq!(
+            classes("id=7a418e7ef72cd177913c1fc8631aca7a,"),
+            [("7a418e7ef72cd177913c1fc8631aca7a", Opaque::Hex)]
+        );
+        assert_eq!(classes("msg_01Xy7ZkQpL2mN8vB3cD4eF"), [("01Xy7ZkQpL2mN8vB3cD4eF", Opaque::Base64)]);
+        assert_eq!(classes("port 123456 of 99"), [("123456", Opaque::Number)]);
+    }
+
+    #[test]
+    fn leaves_names_alone() {
+        for name in
+            ["dangerouslyDisableSandbox", "X-Stainless-Package-Version", "advanced-tool-use-x", "internationalization"]
+        {
+            assert_eq!(classes(name), [], "{name}");
+        }
+    }
+
+    #[test]
+    fn the_shape_keeps_the_form_only() {
+        let one = shape("a 688a7c2c-f649-4fe2-b683-dbfbd306fcf2 happy-fox-37");
+        let two = shape("b b4495e62-9b92-4fdc-9bbe-a9c21045c283 sad-wolf-4");
+        assert_eq!(one, two);
+        assert_ne!(shape("688a7c2c-f649-4fe2-b683-dbfbd306fcf2"), shape("688a7c2c-f649-7fe2-b683-dbfbd306fcf2"));
+        assert_ne!(shape("688a7c2c-f649-4fe2-b683-dbfbd306fcf2"), shape("688A7C2C-F649-4FE2-B683-DBFBD306FCF2"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in "\\PC*") {
+            let _ = (masked(&text), shape(&text));
+        }
+    }
+}

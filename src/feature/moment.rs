@@ -1,0 +1,240 @@
+//! **Moments**: dates and times that say when the capture was made. Only what equals the clock (in the cell's own zone
+//! or in UTC) is rewritten; the value that remains is a function of the zone alone, even if a midnight passes while the
+//! run goes on.
+
+use chrono::{DateTime, Datelike as _, Duration, NaiveDate, NaiveDateTime, Offset as _, TimeZone as _, Utc};
+use chrono_tz::Tz;
+
+use super::date::{Found, Stamp, Window, find};
+
+/// When a capture was made, and where its cell thinks that it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    zone: Tz,
+    reference: DateTime<Utc>,
+}
+
+/// Which clock a column of text follows, as far as all learned captures tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// UTC's, in every capture.
+    Utc,
+    /// The zone's own (or sometimes this, sometimes that).
+    Local,
+}
+
+/// A text whose moments were taken out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rewritten {
+    /// The text, `${date}` in place of each.
+    pub(super) text: String,
+    /// Their formats.
+    pub(super) formats: Vec<String>,
+    /// How each differs from UTC, expected at the run's reference time.
+    pub(super) shifts: Vec<String>,
+}
+
+/// How a stamp agrees with a clock.
+struct Agreement {
+    local: bool,
+    utc: bool,
+    /// Neither, but within a day.
+    near: bool,
+}
+
+impl Clock {
+    /// The clock of a capture that began at `started` and took `wall_ms`. `reference` is the same for the whole run.
+    pub(super) fn new(started_unix_ms: i64, wall_ms: i64, zone: Tz, reference: DateTime<Utc>) -> Self {
+        let at = |ms| DateTime::from_timestamp_millis(ms).unwrap_or_default();
+        let bounded = wall_ms.clamp(0, 86_400_000);
+        Self { from: at(started_unix_ms), to: at(started_unix_ms.saturating_add(bounded + 1000)), zone, reference }
+    }
+
+    fn local(&self, instant: DateTime<Utc>) -> NaiveDateTime {
+        instant.with_timezone(&self.zone).naive_local()
+    }
+
+    fn offset(&self, instant: DateTime<Utc>) -> i32 {
+        self.zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()
+    }
+
+    /// Days from UTC's date to the zone's, at the run's reference time.
+    fn expected_days(&self) -> i64 {
+        (self.local(self.reference).date() - self.reference.date_naive()).num_days()
+    }
+
+    fn agreement(&self, stamp: Stamp) -> Agreement {
+        let either = |f: &dyn Fn(NaiveDateTime) -> bool, local: bool| {
+            let read = |t| if local { self.local(t) } else { t.naive_utc() };
+            f(read(self.from)) || f(read(self.to))
+        };
+        let both = |f: &dyn Fn(NaiveDateTime) -> bool| (either(f, true), either(f, false));
+        let (local, utc) = match stamp {
+            Stamp::Date(day) => both(&|now| now.date() == day),
+            Stamp::Weekday(day) => both(&|now| now.weekday().num_days_from_monday() == day),
+            Stamp::Time(time) => {
+                let slack = (self.to - self.from).num_seconds() + 90;
+                both(&|now| {
+                    let apart = (now.time() - time).num_seconds().rem_euclid(86_400);
+                    apart.min(86_400 - apart) <= slack
+                })
+            }
+            Stamp::DateTime(written, None) => {
+                let slack = self.to - self.from + Duration::minutes(6);
+                both(&|now| (now - written).abs() <= slack)
+            }
+            Stamp::DateTime(written, Some(offset)) => {
+                let slack = self.to - self.from + Duration::minutes(6);
+                let now = (self.from.naive_utc() - (written - Duration::seconds(i64::from(offset)))).abs() <= slack;
+                (now && offset == self.offset(self.from), now && offset == 0)
+            }
+            Stamp::Epoch(_) => (false, false),
+        };
+        Agreement { local, utc, near: !local && !utc && self.near(stamp) }
+    }
+
+    fn near(&self, stamp: Stamp) -> bool {
+        let day = |d: NaiveDate| (d - self.from.date_naive()).num_days().abs() <= 1;
+        match stamp {
+            Stamp::Date(d) => day(d),
+            Stamp::DateTime(t, _) => day(t.date()),
+            Stamp::Epoch(ms) => DateTime::from_timestamp_millis(ms).is_some_and(|t| day(t.date_naive())),
+            Stamp::Time(_) | Stamp::Weekday(_) => false,
+        }
+    }
+
+    /// What is left of a stamp once the time of the capture is taken out; `None` for what depends on no zone.
+    fn shift(&self, stamp: Stamp, basis: Basis) -> Option<String> {
+        let agreement = self.agreement(stamp);
+        let local = agreement.local && (basis == Basis::Local || !agreement.utc);
+        match stamp {
+            Stamp::Date(day) if agreement.near => Some(days((day - self.from.date_naive()).num_days())),
+            Stamp::Date(_) | Stamp::Weekday(_) => Some(days(if local { self.expected_days() } else { 0 })),
+            Stamp::Time(_) | Stamp::DateTime(..) if agreement.near => None,
+            Stamp::Time(_) | Stamp::DateTime(..) => Some(hours(if local { self.offset(self.reference) } else { 0 })),
+            Stamp::Epoch(_) => None,
+        }
+    }
+}
+
+fn days(shift: i64) -> String {
+    match shift {
+        0 => String::from("UTC date"),
+        1 => String::from("UTC date + 1 day"),
+        -1 => String::from("UTC date - 1 day"),
+        n => format!("UTC date {n:+} days"),
+    }
+}
+
+fn hours(offset: i32) -> String {
+    let sign = if offset < 0 { '-' } else { '+' };
+    format!("UTC{sign}{:02}:{:02}", offset.abs() / 3600, offset.abs() / 60 % 60)
+}
+
+/// Decides from all learned captures whether a column's dates and times are moments, and which clock they follow.
+/// `None` where they are not: then they stay text.
+pub(super) fn decide<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: Window) -> Option<Basis> {
+    let (mut found, mut agreed) = (0_usize, 0_usize);
+    let mut all_utc = true;
+    for (text, clock) in texts {
+        for hit in find(text, window) {
+            found += 1;
+            if let Some((_, agreement)) = best(&hit, &clock) {
+                agreed += 1;
+                all_utc &= agreement.utc || agreement.near;
+            }
+        }
+    }
+    // A stray miss (an agent that is slow around midnight) must not turn every capture's date into text.
+    (found > 0 && agreed * 20 >= found * 19).then_some(if all_utc { Basis::Utc } else { Basis::Local })
+}
+
+/// The reading that agrees with the clock.
+fn best<'a>(hit: &'a Found, clock: &Clock) -> Option<(&'a (Stamp, String), Agreement)> {
+    let all: Vec<_> = hit.readings.iter().map(|reading| (reading, clock.agreement(reading.0))).collect();
+    let exact = all.iter().position(|(_, a)| a.local || a.utc);
+    let index = exact.or_else(|| all.iter().position(|(_, a)| a.near))?;
+    all.into_iter().nth(index)
+}
+
+/// Takes the moments out of a text. Gives `None` if there are none.
+pub(super) fn rewrite(text: &str, window: Window, clock: &Clock, basis: Basis) -> Option<Rewritten> {
+    let mut out = Rewritten::default();
+    let mut at = 0;
+    for hit in find(text, window) {
+        let Some((reading, _)) = best(&hit, clock) else { continue };
+        out.text.push_str(&text[at..hit.span.start]);
+        out.text.push_str(match reading.0 {
+            Stamp::Date(_) => "${date}",
+            Stamp::DateTime(..) => "${datetime}",
+            Stamp::Time(_) => "${time}",
+            Stamp::Epoch(_) => "${epoch}",
+            Stamp::Weekday(_) => "${weekday}",
+        });
+        out.formats.push(reading.1.clone());
+        out.shifts.extend(clock.shift(reading.0, basis));
+        at = hit.span.end;
+    }
+    if out.formats.is_empty() {
+        return None;
+    }
+    out.text.push_str(&text[at..]);
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // 2026-11-21 20:00 UTC: the 22nd in Tokyo.
+    const EVENING: i64 = 1_795_291_200_000;
+
+    fn clock(hours: i64, zone: &str) -> Clock {
+        let reference = DateTime::from_timestamp_millis(EVENING).unwrap();
+        Clock::new(EVENING + hours * 3_600_000, 2000, zone.parse().unwrap(), reference)
+    }
+
+    fn window() -> Window {
+        let day = DateTime::from_timestamp_millis(EVENING).unwrap().date_naive();
+        Window { from: day - Duration::days(3), to: day + Duration::days(30) }
+    }
+
+    fn shift(text: &str, clock: Clock, basis: Basis) -> Vec<String> {
+        rewrite(text, window(), &clock, basis).unwrap().shifts
+    }
+
+    #[test]
+    fn a_local_date_is_a_function_of_the_zone_even_past_midnight() {
+        assert_eq!(shift("2026-11-22", clock(0, "Asia/Tokyo"), Basis::Local), ["UTC date + 1 day"]);
+        assert_eq!(shift("2026-11-21", clock(0, "UTC"), Basis::Local), ["UTC date"]);
+        // Five hours later it is the 22nd in UTC too.
+        assert_eq!(shift("2026-11-22", clock(5, "Asia/Tokyo"), Basis::Local), ["UTC date + 1 day"]);
+        assert_eq!(shift("2026-11-22", clock(5, "UTC"), Basis::Local), ["UTC date"]);
+    }
+
+    #[test]
+    fn a_utc_date_is_constant() {
+        let texts = [("2026-11-21", clock(0, "Asia/Tokyo")), ("2026-11-22", clock(5, "Asia/Tokyo"))];
+        assert_eq!(decide(texts.iter().map(|(t, c)| (*t, *c)), window()), Some(Basis::Utc));
+        for (text, clock) in texts {
+            assert_eq!(shift(text, clock, Basis::Utc), ["UTC date"]);
+        }
+    }
+
+    #[test]
+    fn other_days_are_not_moments() {
+        let texts = [("2026-11-30", clock(0, "UTC")), ("2026-11-30", clock(1, "UTC"))];
+        assert_eq!(decide(texts.into_iter(), window()), None);
+        assert_eq!(rewrite("on 2026-11-30", window(), &clock(0, "UTC"), Basis::Utc), None);
+    }
+
+    #[test]
+    fn times_tell_the_offset() {
+        assert_eq!(shift("at 05:00:01", clock(0, "Asia/Tokyo"), Basis::Local), ["UTC+09:00"]);
+        assert_eq!(shift("2026-11-22T05:00:01+09:00", clock(0, "Asia/Tokyo"), Basis::Local), ["UTC+09:00"]);
+        assert_eq!(shift("2026-11-21T20:00:01Z", clock(0, "Asia/Tokyo"), Basis::Utc), ["UTC+00:00"]);
+        assert!(shift("1795291200123", clock(0, "Asia/Tokyo"), Basis::Utc).is_empty());
+    }
+}

@@ -1,0 +1,273 @@
+//! **Requests**: which is which over many captures. A request goes by method and path (less the base URL's own path, and
+//! identifiers by class); among equals the pairing is by what it says, not by when it came.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use super::context::Context;
+use super::element;
+use super::flatten::{self, Arrays};
+use super::header;
+use super::lcs::likeness;
+use super::leaf::Leaf;
+use super::mask::{self, Opaque};
+use super::{Channel, FeatureKind};
+use crate::capture::{Capture, Exchange, Via};
+
+/// Requests of one kind must be this much alike (thousandths) to be the same.
+const ALIKE: u32 = 300;
+/// Requests of one kind that are told apart; the rest are counted.
+const SLOTS: usize = 12;
+
+/// What is known of requests over all captures.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Requests {
+    kinds: HashMap<String, Vec<Slot>>,
+    prefixes: Prefixes,
+    pub(super) arrays: Arrays,
+}
+
+/// One request among those of its kind.
+#[derive(Clone, Debug)]
+struct Slot {
+    words: Vec<Vec<u64>>,
+    digest: u64,
+}
+
+/// How much of each base URL's path is to be taken off, decided over all captures.
+#[derive(Clone, Debug, Default)]
+struct Prefixes {
+    by_level: HashMap<u16, String>,
+}
+
+impl Requests {
+    /// Looks at all captures' paths before any is taken apart.
+    pub(super) fn prepare<'a>(&mut self, captures: impl Iterator<Item = (&'a Capture, &'a Context)>) {
+        self.prefixes = Prefixes::decide(captures);
+    }
+
+    /// Takes a capture's requests apart.
+    pub(super) fn leaves(&mut self, capture: &Capture, context: &Context, out: &mut Vec<Leaf>) {
+        let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut prefixes = Vec::new();
+        for (i, exchange) in capture.exchanges.iter().enumerate() {
+            let (path, prefix) = self.prefixes.normal(path(&exchange.target), context);
+            kinds.entry(format!("{} {path}", exchange.method)).or_default().push(i);
+            // That the base URL's own path stands there is no news.
+            let own = prefix == context.base_path().map_or("", |(_, base)| base);
+            prefixes.push(if own { String::from("the base URL's path") } else { prefix.to_owned() });
+        }
+        let mut names: Vec<Option<String>> = vec![None; capture.exchanges.len()];
+        for (kind, members) in &kinds {
+            let slots = self.assign(kind, members, capture);
+            let mut more = 0;
+            for (i, slot) in members.iter().zip(slots) {
+                match slot {
+                    Some(slot) => names[*i] = Some(format!("{kind} #{slot}")),
+                    None => more += 1,
+                }
+            }
+            if more > 0 {
+                let (address, place) = (format!("request {kind} more"), format!("{kind} \u{b7} further requests"));
+                out.push(Leaf::text(Channel::RequestSequence, FeatureKind::Count, address, place, more.to_string()));
+            }
+        }
+        for ((exchange, name), prefix) in capture.exchanges.iter().zip(&names).zip(&prefixes) {
+            if let Some(name) = name {
+                self.request(exchange, name, prefix, out);
+            }
+        }
+        let sequence = names.into_iter().flatten().collect::<Vec<_>>();
+        out.push(Leaf::order(Channel::RequestSequence, "request order", "order of requests", sequence));
+    }
+
+    /// The slot of each of these requests of one kind; new slots for what is new.
+    fn assign(&mut self, kind: &str, members: &[usize], capture: &Capture) -> Vec<Option<usize>> {
+        let slots = self.kinds.entry(kind.to_owned()).or_default();
+        let summaries: Vec<(u64, Option<Vec<u64>>)> = members
+            .iter()
+            .map(|i| {
+                let exchange = &capture.exchanges[*i];
+                // A kind of which there is just one needs no telling apart.
+                let alone = members.len() == 1 && slots.len() == 1;
+                (digest(exchange), (!alone).then(|| words(exchange)))
+            })
+            .collect();
+        if let ([_], [_]) = (members, &slots[..]) {
+            return vec![Some(0)];
+        }
+        let mut pairs: Vec<(u32, usize, usize)> = Vec::new();
+        for (j, (digest, words)) in summaries.iter().enumerate() {
+            let words = words.as_deref().unwrap_or_default();
+            for (i, slot) in slots.iter().enumerate() {
+                let alike = slot.words.iter().map(|other| likeness(other, words)).max().unwrap_or(0);
+                let score = if slot.digest == *digest { 2000 } else { alike };
+                if score >= ALIKE {
+                    pairs.push((score, i, j));
+                }
+            }
+        }
+        // The most alike first; among equals, in order.
+        pairs.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+        let mut slot_of: Vec<Option<usize>> = vec![None; members.len()];
+        let mut taken = vec![false; slots.len()];
+        for (_, i, j) in pairs {
+            if !taken[i] && slot_of[j].is_none() {
+                taken[i] = true;
+                slot_of[j] = Some(i);
+            }
+        }
+        for (j, (digest, words)) in summaries.into_iter().enumerate() {
+            match slot_of[j] {
+                Some(i) => {
+                    if let Some(words) = words.filter(|w| slots[i].words.len() < 3 && !slots[i].words.contains(w)) {
+                        slots[i].words.push(words);
+                    }
+                }
+                None if slots.len() < SLOTS => {
+                    slot_of[j] = Some(slots.len());
+                    slots.push(Slot { words: vec![words.unwrap_or_default()], digest });
+                }
+                None => {}
+            }
+        }
+        slot_of
+    }
+
+    fn request(&mut self, exchange: &Exchange, name: &str, prefix: &str, out: &mut Vec<Leaf>) {
+        use Channel::{Connection, RequestSequence};
+        let place = name.strip_suffix(" #0").unwrap_or(name);
+        out.push(Leaf::presence(RequestSequence, format!("request {name}"), place, "sent"));
+        let mut say = |channel, what: &str, text: String| {
+            let (address, place) = (format!("request {name} {what}"), format!("{place} \u{b7} {what}"));
+            out.push(Leaf::text(channel, FeatureKind::Text, address, place, text));
+        };
+        say(RequestSequence, "host", exchange.host.clone());
+        say(RequestSequence, "scheme", exchange.scheme.clone());
+        say(RequestSequence, "port", exchange.port.to_string());
+        say(RequestSequence, "path prefix", prefix.to_owned());
+        let via = match exchange.via {
+            Via::Direct => "direct",
+            Via::Connect => "through CONNECT",
+            Via::Absolute => "absolute form",
+        };
+        say(Connection, "form", via.to_owned());
+        say(Connection, "HTTP version", exchange.version.clone());
+        // The address is a hash of the name; the port tells whether something else than the named one was dialled.
+        let dialled = exchange.dialled.rsplit(':').next().unwrap_or_default();
+        let named = dialled == exchange.port.to_string();
+        say(Connection, "port dialled", if named { String::from("the one named") } else { dialled.to_owned() });
+        let query = exchange.target.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        for (key, value) in
+            query.split('&').filter(|pair| !pair.is_empty()).map(|p| p.split_once('=').unwrap_or((p, "")))
+        {
+            say(RequestSequence, &format!("query {}", mask::masked(key)), value.to_owned());
+        }
+        header::leaves(&exchange.headers, exchange.body.bytes.len(), name, place, out);
+        let header = |wanted: &str| {
+            let found = exchange.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            found.map_or("", |(_, value)| value.as_str())
+        };
+        let bytes = flatten::decoded(&exchange.body.bytes, header("content-encoding"));
+        flatten::body(&bytes, header("content-type"), &format!("body {name}"), place, &mut self.arrays, out);
+    }
+}
+
+fn path(target: &str) -> &str {
+    target.split(['?', '#']).next().unwrap_or_default()
+}
+
+fn digest(exchange: &Exchange) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    exchange.body.sha256.hash(&mut hasher);
+    exchange.headers.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The words of a request's headers and body. A body counts by its first part: that is enough to tell roles apart.
+fn words(exchange: &Exchange) -> Vec<u64> {
+    let mut out = BTreeSet::new();
+    for (name, value) in &exchange.headers {
+        element::add(&name.to_lowercase(), &mut out);
+        element::add(value, &mut out);
+    }
+    element::add(&exchange.body.text(), &mut out);
+    out.into_iter().collect()
+}
+
+impl Prefixes {
+    /// For each level of the base URL: the part of its path that must go so that requests agree with those under other
+    /// levels. Where nothing agrees, all of it.
+    fn decide<'a>(captures: impl Iterator<Item = (&'a Capture, &'a Context)>) -> Self {
+        let mut seen: BTreeMap<u16, (String, BTreeSet<&'a str>)> = BTreeMap::new();
+        let mut without: BTreeSet<&'a str> = BTreeSet::new();
+        for (capture, context) in captures {
+            let paths = capture.exchanges.iter().map(|exchange| path(&exchange.target));
+            match context.base_path() {
+                Some((factor, base)) => {
+                    let entry = seen.entry(context.level(factor)).or_insert_with(|| (base.to_owned(), BTreeSet::new()));
+                    entry.1.extend(paths);
+                }
+                None => without.extend(paths),
+            }
+        }
+        let mut by_level = HashMap::new();
+        for (level, (base, paths)) in &seen {
+            let mut others = without.clone();
+            for (other, (other_base, other_paths)) in &seen {
+                if other != level {
+                    others.extend(other_paths.iter().copied());
+                    others.extend(other_paths.iter().filter_map(|path| stripped(path, other_base)));
+                }
+            }
+            let mut best = (0, base.as_str());
+            let cuts = base.match_indices('/').map(|(at, _)| at).chain([base.len()]);
+            for cut in cuts {
+                let prefix = &base[..cut];
+                let agree = paths.iter().filter_map(|p| stripped(p, prefix)).filter(|p| others.contains(p)).count();
+                if agree > best.0 {
+                    best = (agree, prefix);
+                }
+            }
+            by_level.insert(*level, best.1.to_owned());
+        }
+        Self { by_level }
+    }
+
+    /// A path less the base URL's prefix, identifiers by class; and the prefix.
+    fn normal<'a>(&self, path: &'a str, context: &Context) -> (String, &'a str) {
+        let prefix = context
+            .base_path()
+            .map_or("", |(factor, base)| self.by_level.get(&context.level(factor)).map_or(base, String::as_str));
+        let (prefix, rest) = match stripped(path, prefix) {
+            Some(rest) if path.ends_with(rest) => path.split_at(path.len() - rest.len()),
+            Some(rest) => (path, rest),
+            None => path.split_at(0),
+        };
+        (by_class(rest), prefix)
+    }
+}
+
+/// A path without a prefix that ends at a slash; the root, if that is all there was.
+fn stripped<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    match path.strip_prefix(prefix)? {
+        "" if !prefix.is_empty() => Some("/"),
+        rest => Some(rest).filter(|rest| rest.starts_with('/')),
+    }
+}
+
+/// Replaces identifiers by their class; dates and short numbers are names.
+fn by_class(path: &str) -> String {
+    let mut out = String::new();
+    let mut at = 0;
+    for (span, class) in mask::spans(path) {
+        if class == Opaque::Number && span.len() <= 8 {
+            continue;
+        }
+        out.push_str(&path[at..span.start]);
+        out.push_str(class.token());
+        at = span.end;
+    }
+    out.push_str(&path[at..]);
+    out
+}

@@ -1,0 +1,145 @@
+//! **Transport**: names asked of the resolver, TLS hellos, connections without a request, as leaves that go by name. A
+//! name that is the capture's own host (of its base URL, of its proxy) goes by the factor, unless the agent also uses
+//! that name where it is not its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::context::Context;
+use super::leaf::Leaf;
+use super::mask;
+use super::{Channel, FeatureKind};
+use crate::capture::Capture;
+
+/// What is known of names over all captures.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    /// Names that were used in captures whose own host they are not.
+    elsewhere: BTreeSet<String>,
+    /// By factor: the name that the agent uses always and only where the level is unset, its own default.
+    defaults: BTreeMap<usize, String>,
+}
+
+impl Names {
+    /// Looks at all captures' names before any is taken apart.
+    pub(super) fn prepare<'a>(&mut self, captures: impl Iterator<Item = (&'a Capture, &'a Context)>) {
+        let all: Vec<(BTreeSet<&str>, &Context)> = captures.map(|(c, context)| (used(c).collect(), context)).collect();
+        for factor in 0..all.first().map_or(0, |(_, context)| context.factors()) {
+            self.defaults.extend(default(factor, &all).map(|name| (factor, name)));
+        }
+        for (names, context) in all {
+            let own = |name: &&str| self.own(context).any(|(_, host)| host == *name);
+            let others: Vec<String> = names.into_iter().filter(|name| !own(name)).map(str::to_owned).collect();
+            self.elsewhere.extend(others);
+        }
+    }
+
+    /// The capture's own hosts, with their factors.
+    fn own<'a>(&'a self, context: &'a Context) -> impl Iterator<Item = (usize, &'a str)> {
+        let unset = self.defaults.iter().filter(|(factor, _)| context.forms(**factor).is_empty());
+        context.hosts().into_iter().chain(unset.map(|(factor, name)| (*factor, name.as_str())))
+    }
+
+    /// The names under which a name goes: a factor's, its own, or both.
+    fn of(&self, name: &str, context: &Context) -> Vec<String> {
+        let own = self.own(context).filter(|(_, host)| *host == name);
+        let mut out: Vec<String> = own.map(|(factor, _)| context.placeholder(factor)).collect();
+        if out.is_empty() || self.elsewhere.contains(name) {
+            out.push(mask::masked(name));
+        }
+        out
+    }
+
+    /// Takes a capture's transport apart.
+    pub(super) fn leaves(&self, capture: &Capture, context: &Context, out: &mut Vec<Leaf>) {
+        let mut questions: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for question in &capture.dns {
+            for name in self.of(&question.name, context) {
+                questions.entry(name).or_default().insert(&question.kind);
+            }
+        }
+        for (name, kinds) in questions {
+            let kinds = kinds.into_iter().collect::<Vec<_>>().join(" ");
+            let place = format!("DNS question for {name}");
+            out.push(Leaf::presence(Channel::Dns, format!("dns {name}"), place, &kinds));
+        }
+        let mut hellos: BTreeMap<String, [BTreeSet<String>; 3]> = BTreeMap::new();
+        for hello in &capture.tls {
+            for name in
+                hello.sni.as_deref().map_or_else(|| vec![String::from("(no name)")], |sni| self.of(sni, context))
+            {
+                let [alpn, ciphers, completed] = hellos.entry(name).or_default();
+                alpn.insert(hello.alpn.join(","));
+                // Clients that grease put a random value in: 0a0a, 1a1a, …
+                let greased = |suite: &&String| {
+                    let b = suite.as_bytes();
+                    b.len() == 4 && b[0] == b[2] && b[1] == b[3] && b[1].eq_ignore_ascii_case(&b'a')
+                };
+                ciphers
+                    .insert(hello.cipher_suites.iter().filter(|s| !greased(s)).cloned().collect::<Vec<_>>().join(" "));
+                completed.insert(String::from(if hello.completed { "completed" } else { "broken off" }));
+            }
+        }
+        for (name, aspects) in hellos {
+            let what = ["ALPN", "cipher suites", "handshake"];
+            for (what, values) in what.iter().zip(aspects) {
+                let (address, place) = (format!("tls {name} {what}"), format!("TLS hello for {name} \u{b7} {what}"));
+                let text = values.into_iter().collect::<Vec<_>>().join("\n");
+                out.push(Leaf::text(Channel::Tls, FeatureKind::Text, address, place, text));
+            }
+        }
+        let mut bare: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for connection in &capture.connections {
+            let (address, port) = connection.dialled.rsplit_once(':').unwrap_or((&connection.dialled, ""));
+            let names = match &connection.name {
+                Some(name) => self.of(name, context),
+                None => vec![address.to_owned()],
+            };
+            for name in names {
+                bare.entry(format!("{name}:{port}")).or_default().insert(beginning(&connection.first_bytes));
+            }
+        }
+        for (name, beginnings) in bare {
+            let text = beginnings.into_iter().collect::<Vec<_>>().join("\n");
+            let place = format!("connection to {name} without a request");
+            out.push(Leaf::presence(Channel::Connection, format!("connection {name}"), place, &text));
+        }
+    }
+}
+
+/// The one name that is used in all captures where a host's factor is unset, and in no other.
+fn default(factor: usize, all: &[(BTreeSet<&str>, &Context)]) -> Option<String> {
+    let set = |context: &Context| context.hosts().iter().any(|(own, _)| *own == factor);
+    if !all.iter().any(|(_, context)| set(context)) {
+        return None;
+    }
+    let mut unset = all.iter().filter(|(_, context)| context.forms(factor).is_empty());
+    let mut names = unset.next()?.0.clone();
+    for (others, _) in unset {
+        names.retain(|name| others.contains(name));
+    }
+    for (others, _) in all.iter().filter(|(_, context)| set(context)) {
+        names.retain(|name| !others.contains(name));
+    }
+    let name = names.pop_first()?;
+    names.is_empty().then(|| name.to_owned())
+}
+
+/// Every name that a capture used outside of requests.
+fn used(capture: &Capture) -> impl Iterator<Item = &str> {
+    let dns = capture.dns.iter().map(|question| question.name.as_str());
+    let tls = capture.tls.iter().filter_map(|hello| hello.sni.as_deref());
+    dns.chain(tls).chain(capture.connections.iter().filter_map(|connection| connection.name.as_deref()))
+}
+
+/// How a connection begins: its protocol, not its contents, which may be random.
+fn beginning(bytes: &[u8]) -> String {
+    match bytes {
+        [] => String::from("nothing sent"),
+        [0x16, 3, ..] => String::from("TLS"),
+        _ if bytes.iter().take(16).all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) => {
+            let word = bytes.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+            format!("text {}", mask::masked(&String::from_utf8_lossy(&word[..word.len().min(16)])))
+        }
+        _ => format!("bytes {}", hex::encode(&bytes[..bytes.len().min(2)])),
+    }
+}

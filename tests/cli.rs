@@ -1,0 +1,182 @@
+//! The command line, through the compiled program: exit codes, messages, and the folder of a run.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn parallax() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parallax"));
+    command.env("COLUMNS", "120").env("NO_COLOR", "1").env_remove("PARALLAX_ENGINE").env_remove("PARALLAX_JOBS");
+    command
+}
+
+fn call(arguments: &[&str]) -> Output {
+    parallax().args(arguments).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn scenario(name: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name).display().to_string()
+}
+
+/// A scenario file of this text, with a program beside it.
+fn written(place: &Path, text: &str) -> String {
+    let agent = place.join("agent.sh");
+    std::fs::write(&agent, "#!/bin/sh\necho OK\n").unwrap();
+    std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = place.join("scenario.toml");
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+const GOOD: &str = r#"name = "x"
+[target]
+command = ["./agent.sh"]
+[factors.timezone]
+levels = ["UTC", "Asia/Tokyo"]
+"#;
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for arguments in [&["--help"][..], &["run", "--help"], &["--version"]] {
+        let output = call(arguments);
+        assert_eq!(code(&output), 0, "{arguments:?}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{arguments:?}");
+    }
+    let help = stdout(&call(&["--help"]));
+    for line in ["Exit codes:", "70  a bug", "analyse", "doctor"] {
+        assert!(help.contains(line), "{line} is missing in {help}");
+    }
+    assert!(!help.contains("pod-agent") && !help.contains("gateway "), "hidden subcommands are not for people: {help}");
+}
+
+#[test]
+fn a_wrong_command_line_is_2() {
+    for arguments in [&["fly"][..], &["run"], &["run", "x.toml", "--jobs", "0"], &["run", "x.toml", "--resume"], &[]] {
+        assert_eq!(code(&call(arguments)), 2, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_bad_scenario_is_2_and_underlines_the_place() {
+    let bad = [
+        ("an unknown zone", "Asia/Tokyo\"]", "Asia/Tokio\"]", "Asia/Tokio"),
+        ("a level twice", "Asia/Tokyo\"]", "UTC\"]", "UTC"),
+        ("an unknown key", "[target]\n", "[target]\ncolour = 1\n", "colour"),
+        ("nothing to vary", "[factors.timezone]\nlevels = [\"UTC\", \"Asia/Tokyo\"]\n", "", "name"),
+        ("an empty command", "[\"./agent.sh\"]", "[]", "[]"),
+        ("an empty image", "command =", "image = \"\"\ncommand =", "image"),
+    ];
+    for (what, from, to, place) in bad {
+        let folder = tempfile::tempdir().unwrap();
+        let text = GOOD.replacen(from, to, 1);
+        assert_ne!(text, GOOD, "{what}");
+        let path = written(folder.path(), &text);
+        for command in ["run", "plan"] {
+            let output = call(&[command, &path]);
+            let message = stderr(&output);
+            assert_eq!(code(&output), 2, "{what}: {message}");
+            assert!(message.contains(place), "{what}: {message}");
+            assert!(message.contains('│') || message.contains("─"), "{what}: no place is shown: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_scenario_says_so() {
+    let output = call(&["plan", "/nowhere/x.toml"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("/nowhere/x.toml cannot be read"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_folder_that_is_not_empty_is_refused_before_anything_is_done() {
+    let place = tempfile::tempdir().unwrap();
+    let path = written(place.path(), GOOD);
+    let output = call(&["run", &path, "--out", &place.path().display().to_string()]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert!(stderr(&output).contains("--resume"), "{}", stderr(&output));
+    let resumed = call(&["run", &path, "--resume", "--out", &place.path().display().to_string()]);
+    assert_eq!(code(&resumed), 2, "what stands there is no run: {}", stderr(&resumed));
+}
+
+#[test]
+fn a_plan_is_a_function_of_scenario_and_seed() {
+    let plan = |seed: &str, more: &[&str]| {
+        let scenario = scenario("quickstart.toml");
+        let output = call(&[&["plan", &scenario, "--seed", seed][..], more].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert_eq!(plan("7", &["--json"]), plan("7", &["--json"]));
+    assert_ne!(plan("7", &["--json"]), plan("8", &["--json"]));
+    let cells = plan("7", &["--json"]);
+    let first: serde_json::Value = serde_json::from_str(cells.lines().next().unwrap()).unwrap();
+    assert_eq!(first["id"], "c0000");
+    assert!(cells.lines().count() >= 64, "{cells}");
+    let table = plan("7", &[]);
+    for part in ["timezone", "region", "eu-north-1", "strength 2", "seed 7"] {
+        assert!(table.contains(part), "{part} is missing in {table}");
+    }
+    assert!(plan("7", &["--budget", "99"]).contains("99 at most"));
+    assert!(plan("7", &["--set", "design.strength=1"]).contains("strength 1"));
+}
+
+#[test]
+fn reading_a_folder_that_holds_no_run_is_2() {
+    let place = tempfile::tempdir().unwrap();
+    for command in ["analyse", "report"] {
+        let output = call(&[command, &place.path().display().to_string()]);
+        assert_eq!(code(&output), 2, "{}", stderr(&output));
+        assert!(stderr(&output).contains("holds no run"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_schema_is_the_committed_one() {
+    let output = call(&["schema"]);
+    assert_eq!(code(&output), 0);
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let committed = std::fs::read_to_string(scenario("scenario.schema.json")).unwrap();
+    let committed: serde_json::Value = serde_json::from_str(&committed).unwrap();
+    assert_eq!(printed, committed, "write it anew: parallax schema > scenarios/scenario.schema.json");
+}
+
+#[test]
+fn completions_are_shell_scripts() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = call(&["completions", shell]);
+        assert_eq!(code(&output), 0);
+        assert!(stdout(&output).contains("analyse"), "{shell}");
+    }
+}
+
+#[test]
+fn doctor_says_what_there_is_in_a_table() {
+    let output = call(&["doctor"]);
+    assert!([0, 4].contains(&code(&output)), "{}", stderr(&output));
+    let table = stdout(&output);
+    for row in ["Docker engine", "embedded engine", "npm", "how to mend it"] {
+        assert!(table.contains(row), "{row} is missing in {table}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let script = format!("'{}' schema | head -c 10", env!("CARGO_BIN_EXE_parallax"));
+    let output = Command::new("bash").args(["-o", "pipefail", "-c", &script]).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+}
