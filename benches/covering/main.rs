@@ -1,49 +1,89 @@
-//! Sizes and times of covering arrays, beside allpairspy (if `python3 -m allpairspy` is there) in the same go, and beside
-//! quoted figures of PICT and of the best published arrays (see ARCHITECTURE.md for their source).
+//! Sizes and times of covering arrays, beside allpairspy run in the same go (strength 2; if the Python in
+//! `COVERING_PYTHON`, or `python3`, has it) and beside quoted figures of PICT and of the best published arrays.
+//!
+//! `cargo bench --bench covering` prints the table and writes `results/covering.md`. `COVERING_ONLY=10^20` picks one line,
+//! `COVERING_CHANGES=1000000` sets the effort of every line (single changes evaluated; by default each line has its own).
 
 #![allow(missing_docs, clippy::print_stdout, reason = "a program of its own")]
 
+mod instance;
+mod peer;
+
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use parallax::design::Space;
-use parallax::design::coverage::Strength;
+use parallax::design::coverage::{Strength, subsets};
 use parallax::design::covering::{self, Effort};
 use parallax::design::feasible::Constraints;
 use parallax::design::randomise;
 
-/// (name, levels, strength, PICT rows, best published rows; 0 where none is quoted)
-fn instances() -> Vec<(&'static str, Vec<u16>, usize, usize, usize)> {
-    let of = |parts: &[(u16, usize)]| parts.iter().flat_map(|(v, n)| vec![*v; *n]).collect::<Vec<u16>>();
-    vec![
-        ("3^13", of(&[(3, 13)]), 2, 19, 15),
-        ("4^15 3^17 2^29", of(&[(4, 15), (3, 17), (2, 29)]), 2, 38, 29),
-        ("4^1 3^39 2^35", of(&[(4, 1), (3, 39), (2, 35)]), 2, 28, 21),
-        ("2^100", of(&[(2, 100)]), 2, 16, 10),
-        ("10^20", of(&[(10, 20)]), 2, 213, 180),
-        ("12.10.6.4^5.3^4.2^8", of(&[(12, 1), (10, 1), (6, 1), (4, 5), (3, 4), (2, 8)]), 2, 120, 0),
-        ("12.10.6.4^5.3^4.2^8", of(&[(12, 1), (10, 1), (6, 1), (4, 5), (3, 4), (2, 8)]), 3, 725, 0),
-        ("4^10", of(&[(4, 10)]), 3, 156, 0),
-        ("5^6", of(&[(5, 6)]), 3, 217, 125),
-    ]
+use instance::Instance;
+
+fn main() -> std::io::Result<()> {
+    let only = std::env::var("COVERING_ONLY").ok();
+    let changes = std::env::var("COVERING_CHANGES").ok().and_then(|text| text.parse().ok());
+    let mut text = String::from(
+        "# Covering arrays\n\n`cargo bench --bench covering`. Rows after the greedy step, rows and seconds of the whole on one core \
+         (the effort is counted in steps, so the rows are the same on every machine), allpairspy run in the same go; PICT \
+         and the best published sizes are *quoted*, not run. Every array was checked here, independently of its builder.\n\n\
+         | levels^factors | t | greedy | rows | seconds | allpairspy (seconds) | PICT, quoted | best published, quoted |\n\
+         |---|---|---|---|---|---|---|---|\n",
+    );
+    println!("{text}");
+    for instance in instance::all() {
+        if only.as_deref().is_some_and(|only| only != instance.name) {
+            continue;
+        }
+        let line = measure(&instance, changes.unwrap_or(instance.changes));
+        println!("{line}");
+        let _ = writeln!(text, "{line}");
+    }
+    if only.is_none() && changes.is_none() {
+        std::fs::create_dir_all("results")?;
+        std::fs::write("results/covering.md", text)?;
+    }
+    Ok(())
 }
 
-fn main() {
-    let changes = std::env::var("CHANGES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000_000);
-    println!(
-        "{:<22} {:>2} {:>7} {:>7} {:>8} {:>6} {:>6}",
-        "levels^factors", "t", "greedy", "rows", "seconds", "PICT", "best"
-    );
-    for (name, levels, strength, pict, best) in instances() {
-        let space = Space { constraints: Constraints::default(), levels };
-        let build = |changes| {
-            let effort = Effort { changes, enough: 1 };
-            covering::array(&space, &Strength::uniform(strength), &[], effort, &mut randomise::generator(1, "bench"))
-        };
-        let greedy = build(0).rows.len();
-        let start = Instant::now();
-        let array = build(changes);
-        let seconds = start.elapsed().as_secs_f64();
-        assert_eq!(array.tuples_covered, array.tuples_total);
-        println!("{name:<22} {strength:>2} {greedy:>7} {:>7} {seconds:>8.1} {pict:>6} {best:>6}", array.rows.len());
-    }
+fn measure(instance: &Instance, changes: usize) -> String {
+    let space = Space { constraints: Constraints::default(), levels: instance.levels.clone() };
+    let strength = Strength::uniform(instance.strength);
+    let build = |changes| {
+        let effort = Effort { changes, enough: 1 };
+        covering::array(&space, &strength, &[], effort, &mut randomise::generator(1, "bench"))
+    };
+    let greedy = build(0).rows.len();
+    let whole = Instant::now();
+    let array = build(changes);
+    let seconds = whole.elapsed().as_secs_f64();
+    let rows: Vec<&[u16]> = array.rows.iter().map(|row| row.0.as_slice()).collect();
+    assert!(covers(&instance.levels, instance.strength, &rows), "{} is not covered", instance.name);
+    let quoted = |rows: usize| if rows == 0 { "–".to_owned() } else { rows.to_string() };
+    let peer = match (instance.strength, peer::allpairspy(&instance.levels)) {
+        (2, Some((rows, seconds))) => format!("{rows} ({seconds:.1})"),
+        (2, None) => "not installed".to_owned(),
+        _ => "pairs only".to_owned(),
+    };
+    format!(
+        "| {} | {} | {greedy} | {} | {seconds:.1} | {peer} | {} | {} |",
+        instance.name,
+        instance.strength,
+        rows.len(),
+        quoted(instance.pict),
+        quoted(instance.best),
+    )
+}
+
+/// Whether rows have every combination: by marking, set by set, without the builder's bookkeeping.
+fn covers(levels: &[u16], strength: usize, rows: &[&[u16]]) -> bool {
+    subsets(levels.len(), strength).iter().all(|set| {
+        let total = set.iter().map(|factor| usize::from(levels[*factor])).product();
+        let mut seen = vec![false; total];
+        for row in rows {
+            let code = set.iter().fold(0, |code, f| code * usize::from(levels[*f]) + usize::from(row[*f]));
+            seen[code] = true;
+        }
+        seen.into_iter().all(|seen| seen)
+    })
 }

@@ -7,7 +7,7 @@ use parallax::design::randomise::{self, Generator};
 use parallax::feature::ValueId;
 
 use super::kinds::{Kind, Shape};
-use super::noise::{self, Source};
+use super::noise::{self, Noise, Source};
 
 /// A truth table.
 type Truth = Box<dyn Fn(&[u16]) -> Value + Send + Sync>;
@@ -57,6 +57,7 @@ impl Agent {
         let wide = |l: u16| l != 0;
         let mut rate = 1000;
         let mut noise_rate = 0;
+        let mut extra: Vec<Source> = Vec::new();
         let one = move |when: bool| id(u16::from(when));
         let mut markers: Vec<(Vec<usize>, Truth)> = Vec::new();
         match kind.shape {
@@ -126,6 +127,34 @@ impl Agent {
             Shape::Disappear => {
                 markers.push((vec![a], Box::new(move |l| if l[a] == la { None } else { id(3) })));
             }
+            Shape::Appear => {
+                markers.push((vec![a], Box::new(move |l| if l[a] == la { id(3) } else { None })));
+            }
+            Shape::AppearTwice => {
+                markers.push((vec![a], Box::new(move |l| if l[a] == la { id(3) } else { None })));
+                markers.push((vec![a], Box::new(move |l| if l[a] == la { id(7) } else { id(4) })));
+            }
+            Shape::ShapeChange => {
+                extra.push(Source::new(Noise::Unique));
+                markers.push((vec![a], Box::new(move |l| id(4 + u16::from(sa.contains(&l[a]))))));
+            }
+            Shape::AndDisappear => {
+                markers.push((vec![a, b], Box::new(move |l| if wide(l[a]) && wide(l[b]) { None } else { id(3) })));
+            }
+            Shape::AndNot => {
+                markers.push((vec![a, b], Box::new(move |l| one(sa.contains(&l[a]) && !sb.contains(&l[b])))));
+            }
+            Shape::Majority => markers.push((
+                vec![a, b, c],
+                Box::new(move |l| {
+                    let votes = [sa.contains(&l[a]), sb.contains(&l[b]), sc.contains(&l[c])];
+                    one(votes.into_iter().filter(|vote| *vote).count() >= 2)
+                }),
+            )),
+            Shape::TwoApart => {
+                markers.push((vec![a, b], Box::new(move |l| one(wide(l[a]) && wide(l[b])))));
+                markers.push((vec![c], Box::new(move |l| one(l[c] == lc))));
+            }
             Shape::Concatenation => markers.push((vec![a, b], Box::new(move |l| id(10 * l[a] + l[b])))),
             Shape::BaselineInside => markers.push((vec![a, b], Box::new(move |l| one(!(l[a] == la || l[b] == lb))))),
             Shape::TwoSharing => {
@@ -138,10 +167,17 @@ impl Agent {
             }
             Shape::Clean | Shape::CleanNasty => {}
         }
-        let noises = if matches!(kind.shape, Shape::CleanNasty) { noise::nasty() } else { noise::everyday() };
+        let mut noises = if matches!(kind.shape, Shape::CleanNasty) { noise::nasty() } else { noise::everyday() };
+        // The raw value whose shape is the marker: never the same twice.
+        noises.extend(extra);
         let markers =
             markers.into_iter().map(|(factors, truth)| Marker { factors, truth, rate, noise: noise_rate }).collect();
         Self { markers, noises, chance: randomise::generator(seed, "agent"), run: 0 }
+    }
+
+    /// The same agent without noise.
+    pub(crate) fn quiet(levels: &[u16], kind: Kind, seed: u64) -> Self {
+        Self { noises: Vec::new(), ..Self::new(levels, kind, seed) }
     }
 
     /// One run.

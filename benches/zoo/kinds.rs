@@ -4,9 +4,26 @@
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
-    /// Needs more than two factors together in one level each, or chance.
+    /// Needs more than two factors together, or chance plays a part.
     pub(crate) hard: bool,
     pub(crate) shape: Shape,
+}
+
+impl Kind {
+    /// No marker at all.
+    pub(crate) fn clean(&self) -> bool {
+        matches!(self.shape, Shape::Clean | Shape::CleanNasty)
+    }
+
+    /// Some two factors' levels together, which a strength-2 array has, are enough to show it.
+    pub(crate) fn two_way(&self) -> bool {
+        !matches!(self.shape, Shape::And3Narrow)
+    }
+
+    /// The same levels always give the same value: chance plays no part in the marker.
+    pub(crate) fn deterministic(&self) -> bool {
+        !matches!(self.shape, Shape::Probabilistic(_) | Shape::NoisyMain(_) | Shape::NoisyAnd(_) | Shape::Perturbation)
+    }
 }
 
 /// What the marker is.
@@ -38,6 +55,13 @@ pub(crate) enum Shape {
     AndFourValued,
     Gate,
     OneOfMany,
+    Appear,
+    AppearTwice,
+    ShapeChange,
+    AndDisappear,
+    AndNot,
+    Majority,
+    TwoApart,
     Clean,
     CleanNasty,
 }
@@ -71,6 +95,13 @@ pub(crate) const ALL: &[Kind] = &[
     kind("probabilistic .3", true, Shape::Probabilistic(300)),
     kind("main, 10 % noise", true, Shape::NoisyMain(100)),
     kind("and2, 10 % noise", true, Shape::NoisyAnd(100)),
+    kind("appears", false, Shape::Appear),
+    kind("appears in two places", false, Shape::AppearTwice),
+    kind("shape changes", false, Shape::ShapeChange),
+    kind("and2 disappears", false, Shape::AndDisappear),
+    kind("a and not b", false, Shape::AndNot),
+    kind("majority of three", true, Shape::Majority),
+    kind("two apart", false, Shape::TwoApart),
     kind("disappears", false, Shape::Disappear),
     kind("concatenation", false, Shape::Concatenation),
     kind("baseline inside", false, Shape::BaselineInside),

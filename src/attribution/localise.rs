@@ -22,10 +22,14 @@ const MOST_FACTORS: usize = 4;
 const MOST_RUNS: usize = 90;
 /// Cheap guesses before `QuickXplain`.
 const GUESSES: usize = 3;
-/// Cells whose own runs disagree before a signal is one of chance.
-const UPSETS: usize = 2;
 /// Failures to find a rule before a signal is given up.
 const MOST_FAILURES: usize = 3;
+
+/// Cells whose own runs disagree before a signal is left to the noisy track …
+const UPSETS: usize = 2;
+/// … unless its rules explain so many runs for each: a rare perturbation must not cost what is already learned. Where
+/// nothing is explained, going on would buy one more rerun for each chance value; the noisy track looks for free.
+const RUNS_AN_UPSET: usize = 12;
 
 /// How an explanation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +95,11 @@ type BoxedSet<'a> = Pin<Box<dyn Future<Output = Vec<usize>> + Send + 'a>>;
 impl Search {
     async fn run(&mut self) -> Ending {
         let mut failures = 0;
+        let mut waited = false;
         loop {
-            if self.board.with(|evidence| evidence.disagreements(self.feature)) >= UPSETS {
+            let (upsets, explained) =
+                self.board.with(|evidence| (evidence.disagreements(self.feature), self.explained(evidence)));
+            if upsets >= UPSETS && upsets * RUNS_AN_UPSET > explained {
                 return Ending::Noisy;
             }
             let candidates = self.board.with(|evidence| self.counterexamples(evidence));
@@ -114,13 +121,10 @@ impl Search {
             }
             if seen.iter().any(|value| *value != bad.value) {
                 // Chance plays a part. Others' runs may tell more for nothing: wait for them first.
-                self.board.deferred().await;
-                let seen = self.observe(vec![bad.cell.clone()], 7).await.remove(0);
-                let hits = seen.iter().filter(|value| **value == bad.value).count();
-                self.ignore(&bad.cell);
-                if 3 * hits >= seen.len() {
-                    return Ending::Noisy;
+                if !std::mem::replace(&mut waited, true) {
+                    self.board.deferred().await;
                 }
+                self.ignore(&bad.cell);
                 continue;
             }
             let set = self.minimal_set(&bad).await;
@@ -156,6 +160,16 @@ impl Search {
                     && evidence.value(*run, self.feature) != self.rules.predict(&evidence.runs()[*run].cell.levels)
             })
             .collect()
+    }
+
+    /// Runs that a rule explains: not as the base value, and as predicted.
+    fn explained(&self, evidence: &Evidence) -> usize {
+        (0..evidence.runs().len())
+            .filter(|run| {
+                let predicted = self.rules.predict(&evidence.runs()[*run].cell.levels);
+                predicted != self.rules.base && evidence.value(*run, self.feature) == predicted
+            })
+            .count()
     }
 
     /// The mispredicted runs of the commonest bad value, those first that leave the baseline in fewest factors.

@@ -8,6 +8,7 @@
 
 pub mod board;
 pub mod confirm;
+pub mod description;
 pub mod effect;
 pub mod evidence;
 pub mod localise;

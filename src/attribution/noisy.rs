@@ -3,6 +3,8 @@
 //! a further factor matters; then each level is run until it is clear on which side it stands. Confirmation protects:
 //! what is found here is only a hypothesis.
 
+use std::sync::Arc;
+
 use super::board::Board;
 use super::evidence::{Evidence, Value};
 use super::localise::{Ending, Explanation};
@@ -22,13 +24,37 @@ const CLEAR: f64 = 2.5;
 /// Runs of one level at most, while it does not stand clear.
 const MOST_OF_A_LEVEL: usize = 8;
 
-/// Explains one noisy signal from its first `cover` runs and further ones.
-pub async fn explain(board: Board, signal: Signal, cover: usize, mut generator: Generator) -> Explanation {
+/// Random cells that a signal which is steady at the baseline may ask for when the cover phase leaves it in doubt. They
+/// are the same for all signals, so they are paid once.
+const MORE: usize = 40;
+
+/// The cells that signals in doubt share.
+#[must_use]
+pub fn more(space: &Space, generator: &mut Generator) -> Vec<Assignment> {
+    (0..MORE).map(|_| anywhere(space, generator)).filter(|cell| space.allows(cell)).collect()
+}
+
+/// Explains one noisy signal from its first `cover` runs and further ones, among them `more`.
+pub async fn explain(
+    board: Board,
+    signal: Signal,
+    cover: usize,
+    more: Arc<[Assignment]>,
+    mut generator: Generator,
+) -> Explanation {
     let space = board.space();
-    let runs: Vec<usize> = (0..cover).collect();
-    let first = board.with(|evidence| permutation::first(evidence, &space, &signal, &runs, &mut generator));
+    let mut runs: Vec<usize> = (0..cover).collect();
+    let mut first = board.with(|evidence| permutation::first(evidence, &space, &signal, &runs, &mut generator));
+    let in_doubt = first.as_ref().is_some_and(|(p, ..)| *p > permutation::GO_ON && *p <= permutation::LOOK_AGAIN);
+    if in_doubt && steady(&board, &space, &signal) {
+        board.observe(more.to_vec(), 1, signal.lead()).await;
+        first = board.with(|evidence| {
+            runs.extend(more.iter().filter_map(|cell| evidence.of(cell).first()).filter(|run| **run >= cover));
+            permutation::first(evidence, &space, &signal, &runs, &mut generator)
+        });
+    }
     let mut rules = RuleList { base: signal.base, rules: Vec::new() };
-    if let Some((value, literal)) = first {
+    if let Some((_, value, literal)) = first.filter(|(p, ..)| *p <= permutation::GO_ON) {
         let mut when = vec![literal];
         while when.len() < DEEPEST {
             let contexts = (0..CONTEXTS).map(|_| context(&space, &when, &mut generator)).collect();
@@ -50,6 +76,21 @@ pub async fn explain(board: Board, signal: Signal, cover: usize, mut generator: 
         }
     }
     Explanation { signal, rules, ending: Ending::Noisy, ignored: 0 }
+}
+
+/// Whether the baseline's runs agree.
+fn steady(board: &Board, space: &Space, signal: &Signal) -> bool {
+    board.with(|evidence| {
+        evidence.of(&space.baseline()).iter().all(|run| evidence.value(*run, signal.lead()) == signal.base)
+    })
+}
+
+/// A cell of uniform levels.
+fn anywhere(space: &Space, generator: &mut Generator) -> Assignment {
+    let level = |levels: &u16, generator: &mut Generator| {
+        u16::try_from(randomise::below(usize::from(*levels), generator)).unwrap_or(0)
+    };
+    Assignment(space.levels.iter().map(|levels| level(levels, generator)).collect())
 }
 
 /// A random cell inside a trigger: other factors at their baseline or at any level, with the same chance.

@@ -15,14 +15,16 @@ const PERMUTATIONS: usize = 999;
 /// Values that a noisy signal may have: more are not told apart by so few runs.
 const MOST_VALUES: usize = 6;
 /// Liberal: confirmation protects.
-const GO_ON: f64 = 0.03;
+pub(super) const GO_ON: f64 = 0.03;
+/// Worth more runs, shared by all signals that want them, where the baseline itself is steady.
+pub(super) const LOOK_AGAIN: f64 = 0.12;
 /// The same for a further factor inside a trigger.
 const GO_DEEPER: f64 = 0.01;
 /// What a level costs in log-likelihood: splits into many levels fit chance better.
 const PER_LEVEL: f64 = 0.35;
 
 /// Looks for the value of a noisy signal, other than its base value, that one factor tells most about among `runs`, and
-/// for that factor's levels in which it is commoner.
+/// for that factor's levels in which it is commoner. The p-value is the smallest over values, times the values tried.
 #[must_use]
 pub fn first(
     evidence: &Evidence,
@@ -30,7 +32,7 @@ pub fn first(
     signal: &Signal,
     runs: &[usize],
     generator: &mut Generator,
-) -> Option<(Value, Literal)> {
+) -> Option<(f64, Value, Literal)> {
     let values: BTreeSet<Value> = runs.iter().map(|run| evidence.value(*run, signal.lead())).collect();
     if values.len() < 2 || values.len() > MOST_VALUES {
         return None;
@@ -40,11 +42,11 @@ pub fn first(
     let mut best: Option<(f64, f64, Value, Literal)> = None;
     for value in values.into_iter().filter(|value| *value != signal.base) {
         let Some((p, split)) = test(evidence, space, signal.lead(), value, runs, &free, generator) else { continue };
-        if p <= GO_ON / tried && best.as_ref().is_none_or(|(least, score, ..)| (p, -split.score) < (*least, -*score)) {
+        if best.as_ref().is_none_or(|(least, score, ..)| (p, -split.score) < (*least, -*score)) {
             best = Some((p, split.score, value, Literal { factor: split.factor, levels: split.levels }));
         }
     }
-    best.map(|(_, _, value, literal)| (value, literal))
+    best.map(|(p, _, value, literal)| (p * tried, value, literal))
 }
 
 /// Looks for a further factor that tells about `value` among `runs`, all inside a trigger that names other factors.

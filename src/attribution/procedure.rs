@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::board::{Board, Progress, Task, Tasks};
 use super::confirm::{Claim, Confirmation, Standing};
+use super::description;
 use super::evidence::{Evidence, Run, Value};
 use super::localise::{self, Ending, Explanation};
 use super::noisy;
@@ -64,6 +65,8 @@ pub struct Procedure {
     outstanding: VecDeque<Cell>,
     planned_of: BTreeMap<Assignment, u32>,
     cover_runs: usize,
+    /// Cells that noisy signals in doubt share.
+    more: Arc<[Assignment]>,
     explanations: Vec<Explanation>,
     judged: Vec<Judged>,
     /// A line for each signal that is not explained; a reader must know.
@@ -92,6 +95,7 @@ impl Procedure {
         design.cells.truncate(budget);
         Self {
             board: Board::new(Arc::clone(&space)),
+            more: noisy::more(&space, &mut randomise::generator(seed, "more runs")).into(),
             space,
             options,
             seed,
@@ -204,19 +208,29 @@ impl Procedure {
         let generator = randomise::generator(self.seed, &format!("permutation {}", signal.lead()));
         let (board, cover) = (self.board.clone(), self.cover_runs);
         let known = known.unwrap_or(RuleList { base: signal.base, rules: Vec::new() });
+        let space = Arc::clone(&self.space);
+        let more = Arc::clone(&self.more);
         Box::pin(async move {
             if !signal.deterministic {
-                return noisy::explain(board, signal, cover, generator).await;
+                return noisy::explain(board, signal, cover, more, generator).await;
             }
             let learned = localise::explain(board.clone(), signal.clone(), known).await;
-            if learned.ending == Ending::Explained {
+            let literals: usize = learned.rules.rules.iter().map(|rule| rule.when.len()).sum();
+            if learned.ending == Ending::Explained && (learned.ignored == 0 || literals < 2) {
                 return learned;
             }
-            // What was learned before giving up may be the work of chance: the noisy track weighs all runs at once.
-            let weighed = noisy::explain(board, signal, cover, generator).await;
-            match (learned.ending, weighed.rules.rules.is_empty(), learned.rules.rules.is_empty()) {
-                (Ending::GivenUp, true, false) => Explanation { ending: Ending::Noisy, ..learned },
+            // What was learned before giving up, or beside runs that chance had a part in, may have followed single runs:
+            // the noisy track weighs all of them at once. The shorter description of what was seen is taken.
+            let weighed = noisy::explain(board.clone(), signal, cover, more, generator).await;
+            let (before, after) = board.with(|evidence| {
+                let length =
+                    |done: &Explanation| description::length(&done.rules, evidence, &space, done.signal.lead());
+                (length(&learned), length(&weighed))
+            });
+            match (learned.ending, learned.rules.rules.is_empty(), weighed.rules.rules.is_empty()) {
                 (Ending::GivenUp, true, true) => learned,
+                (Ending::Explained, ..) if before <= after => learned,
+                (Ending::GivenUp, false, true) => Explanation { ending: Ending::Noisy, ..learned },
                 _ => weighed,
             }
         })
@@ -259,7 +273,8 @@ impl Procedure {
                 continue;
             }
             let found = match done.ending {
-                Ending::Explained => Some((done.rules.canonical(&self.space), false)),
+                // Where runs were set aside as chance, bets are hedged against more of it.
+                Ending::Explained => Some((done.rules.canonical(&self.space), done.ignored > 0)),
                 Ending::Noisy => Some((done.rules.canonical(&self.space), true)),
                 Ending::GivenUp => {
                     self.unexplained.push(done.signal.lead());
@@ -279,10 +294,12 @@ impl Procedure {
         self.stage = Stage::Confirm { confirmation: Box::new(confirmation), members, again, claimed };
     }
 
-    /// Deterministic claims that a fresh run contradicts are learned once more on all data and confirmed again.
+    /// Deterministic claims that a fresh run contradicts are learned once more on all data, noisy ones lose the factors
+    /// that their coins refute; both are confirmed again, by fresh coins and with the rest of α.
     fn after_confirming(&mut self, confirmation: &Confirmation, members: Vec<Vec<usize>>, again: bool, claimed: usize) {
         let threshold = confirmation.threshold();
         let mut relearn = Vec::new();
+        let mut trimmed = false;
         for (claim, features) in confirmation.claims().iter().zip(members) {
             if claim.standing == Standing::Live {
                 self.cut_short = true;
@@ -298,9 +315,16 @@ impl Procedure {
                 relearn.push((done.signal, claim.rules.clone()));
                 continue;
             }
+            if let (Standing::Futile, true, false, Some(at), Some(rules)) =
+                (claim.standing, claim.noisy, again, explanation, claim.without_refuted())
+            {
+                self.explanations[at].rules = rules;
+                trimmed = true;
+                continue;
+            }
             self.judged.push(Judged { features, claim: claim.clone(), threshold, claims: claimed });
         }
-        if relearn.is_empty() {
+        if relearn.is_empty() && !trimmed {
             self.stage = Stage::Over;
             return;
         }

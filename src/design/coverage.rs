@@ -56,10 +56,11 @@ pub(super) struct Coverage {
     pub(super) offsets: Vec<usize>,
     /// For each factor, the sets that it is in.
     pub(super) member: Vec<Vec<usize>>,
-    /// Rows that have each combination.
+    /// For each factor, the same sets laid out for the search's innermost loop.
+    tracks: Vec<Tracks>,
+    /// Rows that have each combination; [`FORBIDDEN`] and more where no allowed cell has it, so that it is never open and
+    /// never the last.
     pub(super) count: Vec<u32>,
-    /// Combinations that some allowed cell has.
-    pub(super) possible: Vec<bool>,
     /// Possible combinations that no row has, and where each stands in that list.
     open: Vec<usize>,
     place: Vec<usize>,
@@ -69,6 +70,52 @@ pub(super) struct Coverage {
 }
 
 const NOWHERE: usize = usize::MAX;
+const FORBIDDEN: u32 = u32::MAX / 2;
+
+/// One factor's sets: where a set's combination is counted is `offset + Σ level · stride` over its factors, the factor's
+/// own term last. Flat, because a search looks here a hundred million times.
+#[derive(Clone, Debug, Default)]
+struct Tracks {
+    /// For each set: its offset and the factor's own stride.
+    own: Vec<(u32, u32)>,
+    /// For each set, `width` terms of other factors; sets of fewer factors are filled up with stride 0.
+    others: Vec<(u32, u32)>,
+    width: usize,
+}
+
+impl Tracks {
+    fn new(factor: usize, member: &[usize], sets: &[Vec<usize>], offsets: &[usize], levels: &[u16]) -> Self {
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let width = member.iter().map(|set| sets[*set].len() - 1).max().unwrap_or(0);
+        let mut tracks = Self { width, ..Self::default() };
+        for set in member {
+            let mut stride = 1;
+            let (mut own, mut others) = (0, Vec::with_capacity(width));
+            for at in sets[*set].iter().rev() {
+                if *at == factor {
+                    own = stride;
+                } else {
+                    others.push((narrow(*at), narrow(stride)));
+                }
+                stride *= usize::from(levels[*at]);
+            }
+            others.resize(width, (0, 0));
+            tracks.own.push((narrow(offsets[*set]), narrow(own)));
+            tracks.others.extend(others);
+        }
+        tracks
+    }
+
+    /// For each set, where the row's combination would be counted without the factor's own term, and that term's stride.
+    fn places<'a>(&'a self, row: &'a [u16]) -> impl Iterator<Item = (u32, u32)> + 'a {
+        self.own.iter().enumerate().map(move |(set, (offset, stride))| {
+            let others = &self.others[set * self.width..(set + 1) * self.width];
+            let base =
+                others.iter().fold(*offset, |sum, (factor, stride)| sum + u32::from(row[*factor as usize]) * stride);
+            (base, *stride)
+        })
+    }
+}
 
 impl Coverage {
     pub(super) fn new(space: &Space, strength: &Strength) -> Self {
@@ -91,8 +138,10 @@ impl Coverage {
         let mut coverage = Self {
             levels: space.levels.clone(),
             open_in_set: vec![0; sets.len()],
+            tracks: (0..factors)
+                .map(|factor| Tracks::new(factor, &member[factor], &sets, &offsets, &space.levels))
+                .collect(),
             count: vec![0; size],
-            possible: vec![true; size],
             open: Vec::with_capacity(size),
             place: vec![NOWHERE; size],
             set_of,
@@ -103,7 +152,7 @@ impl Coverage {
         };
         for slot in 0..size {
             if !space.constraints.is_empty() && !space.constraints.feasible(&coverage.partial(slot)) {
-                coverage.possible[slot] = false;
+                coverage.count[slot] = FORBIDDEN;
             } else {
                 coverage.total += 1;
                 coverage.reopen(slot);
@@ -157,14 +206,14 @@ impl Coverage {
 
     pub(super) fn gain_one(&mut self, slot: usize) {
         self.count[slot] += 1;
-        if self.count[slot] == 1 && self.possible[slot] {
+        if self.count[slot] == 1 {
             self.close(slot);
         }
     }
 
     pub(super) fn lose_one(&mut self, slot: usize) {
         self.count[slot] -= 1;
-        if self.count[slot] == 0 && self.possible[slot] {
+        if self.count[slot] == 0 {
             self.reopen(slot);
         }
     }
@@ -183,6 +232,30 @@ impl Coverage {
             let slot = self.slot(set, |factor| row[factor]);
             self.lose_one(slot);
         }
+    }
+
+    /// Open combinations after one factor of a row takes another level, less those before it.
+    pub(super) fn change_cost(&self, row: &[u16], factor: usize, level: u16) -> i32 {
+        let (old, new) = (u32::from(row[factor]), u32::from(level));
+        self.tracks[factor]
+            .places(row)
+            .map(|(base, stride)| {
+                i32::from(self.count[(base + old * stride) as usize] == 1)
+                    - i32::from(self.count[(base + new * stride) as usize] == 0)
+            })
+            .sum()
+    }
+
+    /// Gives one factor of a row that is counted another level.
+    pub(super) fn change(&mut self, row: &mut [u16], factor: usize, level: u16) {
+        let tracks = std::mem::take(&mut self.tracks[factor]);
+        let (old, new) = (u32::from(row[factor]), u32::from(level));
+        for (base, stride) in tracks.places(row) {
+            self.lose_one((base + old * stride) as usize);
+            self.gain_one((base + new * stride) as usize);
+        }
+        row[factor] = level;
+        self.tracks[factor] = tracks;
     }
 
     /// Combinations that only this row has.

@@ -97,9 +97,7 @@ fn candidate(open: &Coverage, space: &Space, generator: &mut Generator) -> Optio
     let full: Vec<usize> = (0..open.sets.len()).filter(|set| 2 * open.open_in_set[*set] >= most).collect();
     let set = full[randomise::below(full.len(), generator)];
     let nth = randomise::below(open.open_in_set[set], generator);
-    let slot = (open.offsets[set]..open.offsets[set + 1])
-        .filter(|slot| open.possible[*slot] && open.count[*slot] == 0)
-        .nth(nth)?;
+    let slot = (open.offsets[set]..open.offsets[set + 1]).filter(|slot| open.count[*slot] == 0).nth(nth)?;
     let mut row = open.partial(slot);
     let mut rest: Vec<usize> = (0..open.levels.len()).filter(|factor| row[*factor].is_none()).collect();
     randomise::shuffle(&mut rest, generator);

@@ -65,7 +65,7 @@ fn repair(
         // nearest rows come one step nearer.
         let lacking = |row: &Vec<u16>| wanted.iter().filter(|(factor, level)| row[*factor] != *level).count();
         let nearest = rows.iter().map(lacking).min().unwrap_or(0);
-        let mut best: Option<(i64, usize, usize, u16)> = None;
+        let mut best: Option<(i32, usize, usize, u16)> = None;
         let mut ties = 0;
         for at in 0..rows.len() {
             if lacking(&rows[at]) != nearest && !(nearest > 1 && random_walk) {
@@ -83,7 +83,7 @@ fn repair(
                 if !allowed {
                     continue;
                 }
-                let cost = if random_walk { 0 } else { change_cost(coverage, &rows[at], *factor, *level) };
+                let cost = if random_walk { 0 } else { coverage.change_cost(&rows[at], *factor, *level) };
                 match &best {
                     Some((least, ..)) if cost > *least => {}
                     Some((least, ..)) if cost == *least => {
@@ -104,29 +104,8 @@ fn repair(
             *effort = effort.saturating_sub(1);
             continue;
         };
-        let (sets, row) = (coverage.member[factor].clone(), &mut rows[at]);
-        for set in &sets {
-            let slot = coverage.slot(*set, |factor| row[factor]);
-            coverage.lose_one(slot);
-        }
-        row[factor] = level;
-        for set in &sets {
-            let slot = coverage.slot(*set, |factor| row[factor]);
-            coverage.gain_one(slot);
-        }
+        coverage.change(&mut rows[at], factor, level);
         rested[at * factors + factor] = turn;
     }
     true
-}
-
-/// Open combinations after a change, less those before it.
-fn change_cost(coverage: &Coverage, row: &[u16], factor: usize, level: u16) -> i64 {
-    let mut cost = 0;
-    for set in &coverage.member[factor] {
-        let old = coverage.slot(*set, |other| row[other]);
-        let new = coverage.slot(*set, |other| if other == factor { level } else { row[other] });
-        cost += i64::from(coverage.count[old] == 1 && coverage.possible[old]);
-        cost -= i64::from(coverage.count[new] == 0 && coverage.possible[new]);
-    }
-    cost
 }
