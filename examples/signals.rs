@@ -79,7 +79,7 @@ fn main() -> anyhow::Result<()> {
                 .take(4)
                 .map(|value| value.map_or("(absent)".into(), |text| text.chars().take(60).collect()))
                 .collect();
-            println!("      {:?} {} = {}", known.kind, known.id, shown.join(" | "));
+            println!("      #{feature} {:?} {} = {}", known.kind, known.id, shown.join(" | "));
         }
     }
     Ok(())

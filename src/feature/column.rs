@@ -292,8 +292,8 @@ fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
         return if lone { Mask::Classes } else { Mask::Nothing };
     }
     let everything: Vec<usize> = (0..texts.len()).collect();
-    if is_measured(samples, texts) {
-        return Mask::Number;
+    if texts.iter().all(|text| mask::is_number(text)) {
+        return if is_measured(samples, texts) { Mask::Number } else { Mask::Nothing };
     }
     if is_random(samples, texts, &everything) {
         let masked: Vec<String> = texts.iter().map(|text| mask::masked(text)).collect();
@@ -315,10 +315,16 @@ fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
 /// Different values from which on a number that differs between replicates is a measurement.
 const MEASURED: usize = 5;
 
-/// Whether the texts are numbers that are measured (durations, loads, sizes of a heap): many values, and replicates of
-/// one environment differ. A flag or a small enumeration is none.
+/// Whether numbers are measured (durations, loads, sizes of a heap): many values, and replicates of one environment
+/// differ; or fractions that are nearly all different for no reason that we vary. A flag, a small enumeration or a number
+/// that follows a level is none.
 fn is_measured(samples: &[Sample<'_>], texts: &[String]) -> bool {
-    if !texts.iter().all(|text| mask::is_number(text)) || distinct(texts) < MEASURED {
+    let values = distinct(texts);
+    let everything: Vec<usize> = (0..texts.len()).collect();
+    if texts.iter().any(|text| text.contains('.')) && values >= 3 && values * 10 >= texts.len() * 7 {
+        return !follows_a_factor(samples, texts, &everything);
+    }
+    if values < MEASURED {
         return false;
     }
     let mut groups: BTreeMap<&[u16], HashSet<&str>> = BTreeMap::new();
