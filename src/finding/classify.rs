@@ -20,20 +20,18 @@ pub fn classify(kind: &FeatureKind, channel: Channel, baseline: Option<&str>, va
             _ => Class::Structural,
         };
     };
-    match kind {
-        FeatureKind::Presence | FeatureKind::Count => Class::Structural,
-        FeatureKind::Process | FeatureKind::Route => Class::Behavioural,
-        FeatureKind::Signature | FeatureKind::Layout => Class::Covert,
+    let covert = match kind {
+        FeatureKind::Presence | FeatureKind::Count => return Class::Structural,
+        FeatureKind::Process | FeatureKind::Route => return Class::Behavioural,
         // Requests in another order are another behaviour; names of headers and keys carry no order.
-        FeatureKind::Order if channel == Channel::RequestSequence => Class::Structural,
-        FeatureKind::Order => Class::Covert,
-        FeatureKind::DateFormat if same_date(baseline, variant) => Class::Covert,
-        FeatureKind::LocalDate | FeatureKind::Echo { .. } | FeatureKind::DateFormat => Class::Overt,
-        // The form of what is random: nobody reads that.
-        FeatureKind::Shape => Class::Covert,
-        FeatureKind::Text | FeatureKind::Json if reads_the_same(baseline, variant) => Class::Covert,
-        FeatureKind::Text | FeatureKind::Json => Class::Overt,
-    }
+        FeatureKind::Order if channel == Channel::RequestSequence => return Class::Structural,
+        // The form of what is random, escapes and layout: nobody reads those.
+        FeatureKind::Order | FeatureKind::Signature | FeatureKind::Layout | FeatureKind::Shape => true,
+        FeatureKind::DateFormat => same_date(baseline, variant),
+        FeatureKind::LocalDate | FeatureKind::Echo { .. } => false,
+        FeatureKind::Text | FeatureKind::Json => reads_the_same(baseline, variant),
+    };
+    if covert { Class::Covert } else { Class::Overt }
 }
 
 /// Whether two texts read the same to a person.
@@ -124,7 +122,7 @@ fn same_date(a: &str, b: &str) -> bool {
         while let Some(c) = chars.next() {
             if c == '%' {
                 let mut code = chars.next();
-                while matches!(code, Some('-' | '#' | ':') | Some('0'..='9')) {
+                while matches!(code, Some('-' | '#' | ':' | '0'..='9')) {
                     code = chars.next();
                 }
                 codes.extend(code.map(|c| if c == 'y' { 'Y' } else { c }));
