@@ -172,8 +172,12 @@ impl Claim {
         if self.noisy {
             // A value that shows in three of ten runs earns a tenth of a nat a coin: 33 coins on average, with a wide
             // spread. Claims of chance stay below 1.
-            let refuted = self.coins.iter().zip(&self.e_factor).any(|(coins, e)| *coins >= 10 && *e < 0.1);
-            refuted || (coins >= 10 && self.e < 0.05) || (coins >= 24 && self.e < 1.0) || (coins >= 40 && self.e < 3.0)
+            let refuted = self.factors.len() > 1
+                && self.coins.iter().zip(&self.e_factor).any(|(coins, e)| *coins >= 12 && *e < 0.1);
+            refuted
+                || (coins >= 12 && self.e < 0.05)
+                || (coins >= 30 && self.e < 1.0)
+                || (coins >= 56 && self.e < 3.0)
         } else {
             (coins >= 6 && self.e < 0.2) || (coins >= 14 && self.e < 2.0)
         }

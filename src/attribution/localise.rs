@@ -114,7 +114,11 @@ impl Search {
                 return if self.tabulate() { Ending::Explained } else { Ending::GivenUp };
             }
             let before = self.board.with(|evidence| self.mispredicted(evidence).len());
-            let seen = self.observe(vec![bad.cell.clone()], 2).await.remove(0);
+            let (seen, control) = self.case_and_control(&bad.cell).await;
+            if control.is_some_and(|value| value != self.rules.predict(&self.baseline)) {
+                // The baseline itself is no longer what it was: time makes a difference, not only the environment.
+                return Ending::Noisy;
+            }
             self.starved |= seen.len() < 2 && self.board.exhausted();
             if self.starved {
                 return Ending::GivenUp;
@@ -151,6 +155,24 @@ impl Search {
             distinct.iter().map(|cell| copies.saturating_sub(evidence.of(cell).len())).sum::<usize>()
         });
         self.board.observe(cells, copies, self.feature).await
+    }
+
+    /// The values of a cell that was run twice at least, and the baseline's value in a run no earlier than the round of the
+    /// last of these: what drifts or sticks must not pass for an effect of the environment. One control serves all signals.
+    async fn case_and_control(&mut self, cell: &Assignment) -> (Vec<Value>, Option<Value>) {
+        let (missing, controls) = self.board.with(|evidence| {
+            let round = |cell| evidence.of(cell).last().map(|run| evidence.runs()[*run].cell.round);
+            let missing = 2_usize.saturating_sub(evidence.of(cell).len());
+            let stale = missing > 0 || round(&self.baseline) < round(cell);
+            (missing, evidence.of(&self.baseline).len() + evidence.lost(&self.baseline) + usize::from(stale))
+        });
+        self.asked += missing;
+        let (mut seen, mut control) = Both {
+            first: Join::new(self.board.observe(vec![cell.clone()], 2, self.feature)),
+            second: Join::new(self.board.observe(vec![self.baseline.clone()], controls, self.feature)),
+        }
+        .await;
+        (seen.remove(0), control.remove(0).last().copied())
     }
 
     fn mispredicted(&self, evidence: &Evidence) -> Vec<usize> {

@@ -24,9 +24,9 @@ const CLEAR: f64 = 2.5;
 /// Runs of one level at most, while it does not stand clear.
 const MOST_OF_A_LEVEL: usize = 8;
 
-/// Random cells that a signal which is steady at the baseline may ask for when the cover phase leaves it in doubt. They
-/// are the same for all signals, so they are paid once.
-const MORE: usize = 40;
+/// Random cells that a signal may ask for when the cover phase leaves it in doubt. They are the same for all signals, so
+/// they are paid once.
+const MORE: usize = 56;
 
 /// The cells that signals in doubt share.
 #[must_use]
@@ -45,8 +45,10 @@ pub async fn explain(
     let space = board.space();
     let mut runs: Vec<usize> = (0..cover).collect();
     let mut first = board.with(|evidence| permutation::first(evidence, &space, &signal, &runs, &mut generator));
-    let in_doubt = first.as_ref().is_some_and(|(p, ..)| *p > permutation::GO_ON && *p <= permutation::LOOK_AGAIN);
-    if in_doubt && steady(&board, &space, &signal) {
+    let mut enough = permutation::CLEAR;
+    let doubt = if steady(&board, &space, &signal) { permutation::IN_DOUBT_STEADY } else { permutation::IN_DOUBT };
+    if first.as_ref().is_some_and(|(p, ..)| *p > permutation::CLEAR && *p <= doubt) {
+        enough = permutation::GO_ON;
         board.observe(more.to_vec(), 1, signal.lead()).await;
         first = board.with(|evidence| {
             runs.extend(more.iter().filter_map(|cell| evidence.of(cell).first()).filter(|run| **run >= cover));
@@ -54,7 +56,7 @@ pub async fn explain(
         });
     }
     let mut rules = RuleList { base: signal.base, rules: Vec::new() };
-    if let Some((_, value, literal)) = first.filter(|(p, ..)| *p <= permutation::GO_ON) {
+    if let Some((_, value, literal)) = first.filter(|(p, ..)| *p <= enough) {
         let mut when = vec![literal];
         while when.len() < DEEPEST {
             let contexts = (0..CONTEXTS).map(|_| context(&space, &when, &mut generator)).collect();

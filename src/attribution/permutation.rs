@@ -14,10 +14,14 @@ use crate::design::randomise::{self, Generator};
 const PERMUTATIONS: usize = 999;
 /// Values that a noisy signal may have: more are not told apart by so few runs.
 const MOST_VALUES: usize = 6;
-/// Liberal: confirmation protects.
-pub(super) const GO_ON: f64 = 0.03;
-/// Worth more runs, shared by all signals that want them, where the baseline itself is steady.
-pub(super) const LOOK_AGAIN: f64 = 0.12;
+/// Clear enough to go on with at once.
+pub(super) const CLEAR: f64 = 0.005;
+/// Enough to ask for more runs, which all signals in doubt share …
+pub(super) const IN_DOUBT: f64 = 0.05;
+/// … or this where the baseline itself is steady: a value that never shows there may be a rare one of a trigger.
+pub(super) const IN_DOUBT_STEADY: f64 = 0.2;
+/// Enough to go on with after more runs. Liberal: confirmation protects; but each hypothesis costs some forty runs.
+pub(super) const GO_ON: f64 = 0.02;
 /// The same for a further factor inside a trigger.
 const GO_DEEPER: f64 = 0.01;
 /// What a level costs in log-likelihood: splits into many levels fit chance better.
