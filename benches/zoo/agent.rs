@@ -134,7 +134,7 @@ impl Agent {
                 markers.push((vec![a], Box::new(move |l| if l[a] == la { id(3) } else { None })));
                 markers.push((vec![a], Box::new(move |l| if l[a] == la { id(7) } else { id(4) })));
             }
-            Shape::ShapeChange => {
+            Shape::FormChange => {
                 extra.push(Source::new(Noise::Unique));
                 markers.push((vec![a], Box::new(move |l| id(4 + u16::from(sa.contains(&l[a]))))));
             }

@@ -174,10 +174,7 @@ impl Claim {
             // spread. Claims of chance stay below 1.
             let refuted = self.factors.len() > 1
                 && self.coins.iter().zip(&self.e_factor).any(|(coins, e)| *coins >= 12 && *e < 0.1);
-            refuted
-                || (coins >= 12 && self.e < 0.05)
-                || (coins >= 30 && self.e < 1.0)
-                || (coins >= 56 && self.e < 3.0)
+            refuted || (coins >= 12 && self.e < 0.05) || (coins >= 30 && self.e < 1.0) || (coins >= 56 && self.e < 3.0)
         } else {
             (coins >= 6 && self.e < 0.2) || (coins >= 14 && self.e < 2.0)
         }
