@@ -43,7 +43,7 @@ fn analyse(table: &Table, levels: &[u16]) -> Outcome {
     let mut tests: Vec<(f64, usize, &Vec<usize>)> = Vec::new();
     for feature in 0..features {
         for set in &sets {
-            if let Some(p) = p_value(&table, feature, set) {
+            if let Some(p) = p_value(table, feature, set) {
                 tests.push((p, feature, set));
             }
         }
@@ -70,7 +70,7 @@ fn analyse(table: &Table, levels: &[u16]) -> Outcome {
             }
             factors.truncate(MOST_FACTORS);
             factors.sort_unstable();
-            claim(&table, feature, &factors)
+            claim(table, feature, &factors)
         })
         .collect();
     Outcome { claims, runs: table.len() }
