@@ -139,22 +139,6 @@ impl RuleList {
         }
         Self { base: self.base, rules }
     }
-
-    /// The partition of cells that the function makes, values forgotten: equal for places that change together.
-    #[must_use]
-    pub fn partition(&self) -> Vec<(Vec<Literal>, usize)> {
-        let mut seen: Vec<Value> = vec![self.base];
-        self.rules
-            .iter()
-            .map(|rule| {
-                let number = seen.iter().position(|value| *value == rule.value).unwrap_or_else(|| {
-                    seen.push(rule.value);
-                    seen.len() - 1
-                });
-                (rule.when.clone(), number)
-            })
-            .collect()
-    }
 }
 
 fn product(sides: &[BTreeSet<u16>]) -> impl Iterator<Item = Vec<u16>> + '_ {

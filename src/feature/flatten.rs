@@ -135,7 +135,8 @@ impl Walk<'_> {
         let labels = match element::names(elements) {
             Some(names) => {
                 let order = format!("{place} \u{b7} order");
-                self.leaves.push(Leaf::order(Channel::Body, format!("{address} order"), order, names.clone()));
+                let order = Leaf::order(Channel::Body, format!("{address} order"), order, names.clone());
+                self.leaves.push(Leaf { kind: FeatureKind::Sequence, ..order });
                 names
             }
             None => self.arrays.entry(address.to_owned()).or_default().labels(elements),

@@ -82,8 +82,10 @@ pub enum FeatureKind {
     },
     /// Something is there or is not: a request, a header, a JSON member, a line, an array element, a file.
     Presence,
-    /// An order: of requests, header names, JSON keys.
+    /// An order that says nothing: of header names, JSON keys.
     Order,
+    /// An order that says something: of requests, of the elements of an array.
+    Sequence,
     /// How many of something.
     Count,
     /// The form of a random identifier (length, alphabet, version, case), its value taken out.

@@ -17,6 +17,7 @@ pub(super) struct OrderModel {
     address: String,
     place: String,
     channel: Channel,
+    kind: FeatureKind,
     /// Names in every learned capture that has the sequence.
     common: HashSet<String>,
     /// Their commonest order.
@@ -50,9 +51,10 @@ impl OrderModel {
                 (usual, most) = (order, n);
             }
         }
-        let column = table.add(leaf.address.clone(), leaf.place.clone(), leaf.channel, FeatureKind::Order);
-        let (address, place, channel) = (leaf.address.clone(), leaf.place.clone(), leaf.channel);
-        let mut model = Self { address, place, channel, common, usual, column, optional: HashMap::new() };
+        let column = table.add(leaf.address.clone(), leaf.place.clone(), leaf.channel, leaf.kind.clone());
+        let (address, place, channel, kind) =
+            (leaf.address.clone(), leaf.place.clone(), leaf.channel, leaf.kind.clone());
+        let mut model = Self { address, place, channel, kind, common, usual, column, optional: HashMap::new() };
         // First all texts, then their plans: a random order is random here too.
         let mut texts: BTreeMap<ColumnId, Vec<(usize, String)>> = BTreeMap::new();
         for (capture, names) in samples {
@@ -91,7 +93,7 @@ impl OrderModel {
             } else {
                 let address = format!("{} of {name}", self.address);
                 let place = format!("{} \u{b7} {name}", self.place);
-                let column = table.add(address, place, self.channel, FeatureKind::Order);
+                let column = table.add(address, place, self.channel, self.kind.clone());
                 self.optional.insert(name.clone(), column);
                 column
             };

@@ -80,7 +80,7 @@ impl Table {
         if let Some(shifts) = &reading.shifts {
             self.put(row, id, Aspect::Shift, "", shifts);
         }
-        let is_order = self.columns[id].kind == FeatureKind::Order;
+        let is_order = matches!(self.columns[id].kind, FeatureKind::Order | FeatureKind::Sequence);
         // A random order has no form.
         if let Some(shape) = reading.shape.as_ref().filter(|_| !is_order) {
             self.put(row, id, Aspect::Shape, "", shape);

@@ -21,7 +21,7 @@ pub fn classify(kind: &FeatureKind, channel: Channel, baseline: Option<&str>, va
         };
     };
     let covert = match kind {
-        FeatureKind::Presence | FeatureKind::Count => return Class::Structural,
+        FeatureKind::Presence | FeatureKind::Count | FeatureKind::Sequence => return Class::Structural,
         FeatureKind::Process | FeatureKind::Route => return Class::Behavioural,
         // Requests in another order are another behaviour; names of headers and keys carry no order.
         FeatureKind::Order if channel == Channel::RequestSequence => return Class::Structural,

@@ -10,7 +10,7 @@ use super::{Class, Effect, Excerpt, Finding, Reproduce, Rule, Support, classify,
 use crate::attribution::effect;
 use crate::attribution::evidence::{Evidence, Value};
 use crate::attribution::procedure::Judged;
-use crate::attribution::rule::{Literal, RuleList};
+use crate::attribution::rule::RuleList;
 use crate::capture::Capture;
 use crate::cell::Assignment;
 use crate::design::Space;
@@ -48,7 +48,11 @@ struct Place<'a> {
     explained: Option<String>,
 }
 
-type Cause = (Vec<usize>, Vec<(Vec<Literal>, usize)>, bool, bool);
+type Cause = (Vec<usize>, Partition, bool, bool);
+
+/// Which cells share a value, values forgotten: the cells of the factors' table in lexicographic order, numbered by the
+/// first cell with the same value. Two places with the same partition change together, whichever value is their base.
+type Partition = Vec<usize>;
 
 /// Turns confirmed claims into findings, the ones a reader must see first at the front.
 #[must_use]
@@ -83,7 +87,7 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
             };
             let explained = explain::explain(&difference, material.scenario);
             let covert = class == Class::Covert && explained.is_none();
-            let cause = (factors.clone(), rules.partition(), !covert, explained.is_some());
+            let cause = (factors.clone(), partition(material.space, rules), !covert, explained.is_some());
             causes.entry(cause).or_default().push(Place {
                 feature,
                 index: *index,
@@ -102,6 +106,18 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
         key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
     });
     findings
+}
+
+fn partition(space: &Space, rules: &RuleList) -> Partition {
+    let mut numbers: BTreeMap<Value, usize> = BTreeMap::new();
+    let Some(table) = rules.table(space, &rules.factors()) else { return Vec::new() };
+    table
+        .values()
+        .map(|value| {
+            let next = numbers.len();
+            *numbers.entry(*value).or_insert(next)
+        })
+        .collect()
 }
 
 /// The levels of a rule that names one factor.
@@ -155,7 +171,7 @@ fn telling(place: &Place<'_>) -> (u8, Channel, usize) {
         FeatureKind::Json => 4,
         FeatureKind::Presence => 5,
         FeatureKind::Count => 6,
-        FeatureKind::Shape | FeatureKind::Order => 7,
+        FeatureKind::Shape | FeatureKind::Order | FeatureKind::Sequence => 7,
         FeatureKind::Signature | FeatureKind::Layout | FeatureKind::Route => 8,
     };
     (rank, place.feature.channel, place.index)
@@ -290,16 +306,16 @@ fn support(evidence: &Evidence, judged: &Judged) -> (u32, u32) {
 /// An id that is the same in every run of the scenario that finds the same cause: no value, feature number or cell is in
 /// it.
 fn identity(material: Material<'_>, rules: &RuleList, class: Class, explained: bool) -> String {
-    let labels = |literal: &Literal| {
-        let factor = &material.scenario.factors[literal.factor];
-        let levels: Vec<&str> = literal.levels.iter().map(|level| factor.levels[usize::from(*level)].label()).collect();
-        serde_json::json!([factor.name, levels])
-    };
-    let partition: Vec<serde_json::Value> = rules
-        .partition()
-        .iter()
-        .map(|(when, number)| serde_json::json!([when.iter().map(labels).collect::<Vec<_>>(), number]))
+    let factors: Vec<serde_json::Value> = rules
+        .factors()
+        .into_iter()
+        .map(|factor| {
+            let known = &material.scenario.factors[factor];
+            let levels: Vec<&str> = known.levels.iter().map(crate::scenario::Level::label).collect();
+            serde_json::json!([known.name, levels])
+        })
         .collect();
-    let text = serde_json::json!([material.scenario.name, partition, class, explained]).to_string();
+    let partition = partition(material.space, rules);
+    let text = serde_json::json!([material.scenario.name, factors, partition, class, explained]).to_string();
     format!("f{}", &hex::encode(sha2::Sha256::digest(text))[..10])
 }
