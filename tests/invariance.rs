@@ -100,7 +100,8 @@ fn findings(agent: Agent, presentation: &Presentation, seed: u64) -> Findings {
                     code /= usize::from(*count);
                 }
                 let own = presentation.cell(&presented);
-                let index = own.iter().zip(LEVELS).fold(0, |sum, (l, count)| sum * usize::from(count) + usize::from(*l));
+                let index =
+                    own.iter().zip(LEVELS).fold(0, |sum, (l, count)| sum * usize::from(count) + usize::from(*l));
                 values[index] = rules.predict(&parallax::cell::Assignment(presented)).map(|value| value.0);
             }
             (judged.features.clone(), factors, values)

@@ -15,13 +15,13 @@ const PERMUTATIONS: usize = 999;
 /// Values that a noisy signal may have: more are not told apart by so few runs.
 const MOST_VALUES: usize = 6;
 /// Clear enough to go on with at once.
-pub(super) const CLEAR: f64 = 0.005;
+pub(super) const CLEAR: f64 = 0.0025;
 /// Enough to ask for more runs, which all signals in doubt share …
-pub(super) const IN_DOUBT: f64 = 0.05;
+pub(super) const IN_DOUBT: f64 = 0.025;
 /// … or this where the baseline itself is steady: a value that never shows there may be a rare one of a trigger.
-pub(super) const IN_DOUBT_STEADY: f64 = 0.2;
+pub(super) const IN_DOUBT_STEADY: f64 = 0.1;
 /// Enough to go on with after more runs. Liberal: confirmation protects; but each hypothesis costs some forty runs.
-pub(super) const GO_ON: f64 = 0.02;
+pub(super) const GO_ON: f64 = 0.01;
 /// The same for a further factor inside a trigger.
 const GO_DEEPER: f64 = 0.01;
 /// What a level costs in log-likelihood: splits into many levels fit chance better.
@@ -41,10 +41,11 @@ pub fn first(
     if values.len() < 2 || values.len() > MOST_VALUES {
         return None;
     }
-    let tried = f64::from(u32::try_from(values.len()).unwrap_or(u32::MAX));
+    let others: Vec<Value> = values.into_iter().filter(|value| *value != signal.base).collect();
+    let tried = f64::from(u32::try_from(others.len()).unwrap_or(u32::MAX));
     let free: Vec<usize> = (0..space.factors()).collect();
     let mut best: Option<(f64, f64, Value, Literal)> = None;
-    for value in values.into_iter().filter(|value| *value != signal.base) {
+    for value in others {
         let Some((p, split)) = test(evidence, space, signal.lead(), value, runs, &free, generator) else { continue };
         if best.as_ref().is_none_or(|(least, score, ..)| (p, -split.score) < (*least, -*score)) {
             best = Some((p, split.score, value, Literal { factor: split.factor, levels: split.levels }));
@@ -111,7 +112,7 @@ fn best_split(evidence: &Evidence, space: &Space, runs: &[usize], hits: &[bool],
         for cut in 1..order.len() {
             inside = add(inside, tally[usize::from(order[cut - 1])]);
             let outside = (all.0 - inside.0, all.1 - inside.1);
-            let score = likelihood(inside) + likelihood(outside) - likelihood(all) - price;
+            let score = likelihood_ratio(inside, outside) - price;
             if best.as_ref().is_none_or(|best| score > best.score) {
                 best = Some(Split { factor: *factor, levels: order[..cut].iter().copied().collect(), score });
             }
@@ -122,6 +123,13 @@ fn best_split(evidence: &Evidence, space: &Space, runs: &[usize], hits: &[bool],
 
 fn add(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
     (a.0 + b.0, a.1 + b.1)
+}
+
+/// Binomial log-likelihood ratio, in nats, of two rates (hits of runs inside and outside) against one: half of the G
+/// statistic.
+#[must_use]
+pub fn likelihood_ratio(inside: (f64, f64), outside: (f64, f64)) -> f64 {
+    likelihood(inside) + likelihood(outside) - likelihood(add(inside, outside))
 }
 
 /// Binomial log-likelihood at its maximum.
