@@ -44,7 +44,7 @@ pub fn information(rules: &RuleList, space: &Space, factors: &[usize]) -> f64 {
 }
 
 /// What the factors tell together beyond the sum of what each tells alone, in bits; for two factors the interaction
-/// information (McGill 1954). Above 0 for a gate or XOR, 0 where a single factor decides.
+/// information (`McGill` 1954). Above 0 for a gate or XOR, 0 where a single factor decides.
 #[must_use]
 pub fn interaction(rules: &RuleList, space: &Space) -> f64 {
     let own: f64 = rules.factors().iter().map(|factor| information(rules, space, &[*factor])).sum();

@@ -13,15 +13,15 @@ use crate::design::randomise::{self, Generator};
 /// Permutations.
 const PERMUTATIONS: u32 = 999;
 /// As good permutations after which the p-value is known well enough: it is above [`IN_DOUBT_STEADY`] by then.
-const ENOUGH: u32 = 200;
+const ENOUGH: u32 = 120;
 /// Values that a noisy signal may have: more are not told apart by so few runs.
 const MOST_VALUES: usize = 6;
 /// Clear enough to go on with at once.
 pub(super) const CLEAR: f64 = 0.0025;
 /// Enough to ask for more runs, which all signals in doubt share …
-pub(super) const IN_DOUBT: f64 = 0.025;
+pub(super) const IN_DOUBT: f64 = 0.015;
 /// … or this where the baseline itself is steady: a value that never shows there may be a rare one of a trigger.
-pub(super) const IN_DOUBT_STEADY: f64 = 0.1;
+pub(super) const IN_DOUBT_STEADY: f64 = 0.06;
 /// Enough to go on with after more runs. Liberal: confirmation protects; but each hypothesis costs some forty runs.
 pub(super) const GO_ON: f64 = 0.01;
 /// The same for a further factor inside a trigger.

@@ -26,24 +26,24 @@ const MOST_FACTORS: usize = 4;
 
 pub(crate) fn pairwise(agent: &mut Agent, levels: &[u16], seed: u64) -> Outcome {
     let space = Space { levels: levels.to_vec(), constraints: Constraints::default() };
-    analyse(execute(agent, design::cover(&space, 2, ROWS, BASELINES, seed).cells), levels)
+    analyse(&execute(agent, design::cover(&space, 2, ROWS, BASELINES, seed).cells), levels)
 }
 
 pub(crate) fn random(agent: &mut Agent, levels: &[u16], seed: u64) -> Outcome {
     let mut draw = randomise::generator(seed, "random cells");
     let level = |count: &u16, draw: &mut _| u16::try_from(randomise::below(usize::from(*count), draw)).unwrap_or(0);
     let cells = (0..CELLS).map(|_| Assignment(levels.iter().map(|count| level(count, &mut draw)).collect())).collect();
-    analyse(execute(agent, cells), levels)
+    analyse(&execute(agent, cells), levels)
 }
 
-fn analyse(table: Table, levels: &[u16]) -> Outcome {
+fn analyse(table: &Table, levels: &[u16]) -> Outcome {
     let features = table.first().map_or(0, |(_, row)| row.len());
     let mut sets: Vec<Vec<usize>> = (0..levels.len()).map(|factor| vec![factor]).collect();
     sets.extend(design::coverage::subsets(levels.len(), 2));
     let mut tests: Vec<(f64, usize, &Vec<usize>)> = Vec::new();
     for feature in 0..features {
         for set in &sets {
-            if let Some(p) = p_value(&table, feature, set) {
+            if let Some(p) = p_value(table, feature, set) {
                 tests.push((p, feature, set));
             }
         }
@@ -70,7 +70,7 @@ fn analyse(table: Table, levels: &[u16]) -> Outcome {
             }
             factors.truncate(MOST_FACTORS);
             factors.sort_unstable();
-            claim(&table, feature, &factors)
+            claim(table, feature, &factors)
         })
         .collect();
     Outcome { claims, runs: table.len() }
