@@ -134,7 +134,7 @@ impl Agent {
                 markers.push((vec![a], Box::new(move |l| if l[a] == la { id(3) } else { None })));
                 markers.push((vec![a], Box::new(move |l| if l[a] == la { id(7) } else { id(4) })));
             }
-            Shape::FormChange => {
+            Shape::OtherForm => {
                 extra.push(Source::new(Noise::Unique));
                 markers.push((vec![a], Box::new(move |l| id(4 + u16::from(sa.contains(&l[a]))))));
             }
@@ -170,9 +170,11 @@ impl Agent {
         let mut noises = if matches!(kind.shape, Shape::CleanNasty) { noise::nasty() } else { noise::everyday() };
         // The raw value whose shape is the marker: never the same twice.
         noises.extend(extra);
+        // Noise of its own for every agent: kinds that shared it would share their false hypotheses too.
+        let chance = randomise::generator(seed, &format!("agent {} {}", kind.name, levels.len()));
         let markers =
             markers.into_iter().map(|(factors, truth)| Marker { factors, truth, rate, noise: noise_rate }).collect();
-        Self { markers, noises, chance: randomise::generator(seed, "agent"), run: 0 }
+        Self { markers, noises, chance, run: 0 }
     }
 
     /// The same agent without noise.

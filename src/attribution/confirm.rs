@@ -424,6 +424,34 @@ mod tests {
         Space { levels: vec![3, 2, 2], constraints: Constraints::default() }
     }
 
+    #[test]
+    fn a_bet_earns_nothing_on_average_whatever_is_seen_and_however_many_coins_a_run_has() {
+        // Over the fair sides of the coins, the mean of what is earned is exactly 1 for every value that may be seen: with
+        // that, no stopping rule makes the claim's E large by chance oftener than Ville's inequality allows.
+        let when = [0, 1, 2].map(|factor| Literal { factor, levels: BTreeSet::from([1]) }).to_vec();
+        let rules = RuleList { base: Some(ValueId(0)), rules: vec![Rule { when, value: Some(ValueId(1)) }] };
+        let evidence = history(|cell| Some(ValueId(u32::from(cell.0 == [1, 1, 1] || cell.level(0) == 2))));
+        for noisy in [false, true] {
+            let claim = Claim::new(0, rules.clone(), noisy, &evidence);
+            for seen in [Some(ValueId(0)), Some(ValueId(1)), Some(ValueId(9)), None] {
+                for count in 1..=3_u32 {
+                    let mut mean = 0.0;
+                    for sides in 0..1_u32 << count {
+                        let mut cell = Assignment(vec![1, 1, 1]);
+                        let mut coins = Vec::new();
+                        for factor in 0..count as usize {
+                            let taken = u16::try_from(sides >> factor & 1).unwrap();
+                            cell.0[factor] = taken;
+                            coins.push(Coin { factor, taken, other: 1 - taken });
+                        }
+                        mean += claim.joint_gain(&cell, &coins, seen) / f64::from(1_u32 << count);
+                    }
+                    assert!((mean - 1.0).abs() < 1e-12, "{mean} for {seen:?}, {count} coins");
+                }
+            }
+        }
+    }
+
     fn history(value: impl Fn(&Assignment) -> Value) -> Evidence {
         let mut evidence = Evidence::default();
         for n in 0..24_u16 {

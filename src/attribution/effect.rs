@@ -19,6 +19,38 @@ pub fn bits(rules: &RuleList, space: &Space) -> f64 {
     counts.values().map(|count| f64::from(*count) / total).map(|share| -share * share.log2()).sum::<f64>().max(0.0)
 }
 
+/// Mutual information in bits between some of the rules' factors and the value, on the learned rules with uniform levels:
+/// a factor's own share is that of the factor alone.
+#[must_use]
+pub fn information(rules: &RuleList, space: &Space, factors: &[usize]) -> f64 {
+    let all = rules.factors();
+    let Some(table) = rules.table(space, &all) else { return f64::NAN };
+    let mut joint: BTreeMap<(Vec<u16>, Value), f64> = BTreeMap::new();
+    let mut marginal: BTreeMap<Vec<u16>, f64> = BTreeMap::new();
+    let mut values: BTreeMap<Value, f64> = BTreeMap::new();
+    for (key, value) in &table {
+        let part: Vec<u16> =
+            all.iter().zip(key).filter(|(factor, _)| factors.contains(factor)).map(|(_, level)| *level).collect();
+        *joint.entry((part.clone(), *value)).or_default() += 1.0;
+        *marginal.entry(part).or_default() += 1.0;
+        *values.entry(*value).or_default() += 1.0;
+    }
+    let total: f64 = values.values().sum();
+    joint
+        .iter()
+        .map(|((part, value), count)| count / total * (count * total / (marginal[part] * values[value])).log2())
+        .sum::<f64>()
+        .max(0.0)
+}
+
+/// What the factors tell together beyond the sum of what each tells alone, in bits; for two factors the interaction
+/// information (`McGill` 1954). Above 0 for a gate or XOR, 0 where a single factor decides.
+#[must_use]
+pub fn interaction(rules: &RuleList, space: &Space) -> f64 {
+    let own: f64 = rules.factors().iter().map(|factor| information(rules, space, &[*factor])).sum();
+    bits(rules, space) - own
+}
+
 /// Cramér's V between the joint levels of `factors` and the value, over all runs: `sqrt(chi² / (n · min(r−1, c−1)))`
 /// (Cramér 1946, §21.9). 0 where either has fewer than two values.
 #[must_use]

@@ -26,7 +26,7 @@ const MOST_OF_A_LEVEL: usize = 8;
 
 /// Random cells that a signal may ask for when the cover phase leaves it in doubt. They are the same for all signals, so
 /// they are paid once.
-const MORE: usize = 56;
+const MORE: usize = 48;
 
 /// The cells that signals in doubt share.
 #[must_use]

@@ -11,17 +11,19 @@ use crate::design::Space;
 use crate::design::randomise::{self, Generator};
 
 /// Permutations.
-const PERMUTATIONS: usize = 999;
+const PERMUTATIONS: u32 = 999;
+/// As good permutations after which the p-value is known well enough: it is above [`IN_DOUBT_STEADY`] by then.
+const ENOUGH: u32 = 120;
 /// Values that a noisy signal may have: more are not told apart by so few runs.
 const MOST_VALUES: usize = 6;
 /// Clear enough to go on with at once.
-pub(super) const CLEAR: f64 = 0.005;
+pub(super) const CLEAR: f64 = 0.0025;
 /// Enough to ask for more runs, which all signals in doubt share …
-pub(super) const IN_DOUBT: f64 = 0.05;
+pub(super) const IN_DOUBT: f64 = 0.015;
 /// … or this where the baseline itself is steady: a value that never shows there may be a rare one of a trigger.
-pub(super) const IN_DOUBT_STEADY: f64 = 0.2;
+pub(super) const IN_DOUBT_STEADY: f64 = 0.06;
 /// Enough to go on with after more runs. Liberal: confirmation protects; but each hypothesis costs some forty runs.
-pub(super) const GO_ON: f64 = 0.02;
+pub(super) const GO_ON: f64 = 0.01;
 /// The same for a further factor inside a trigger.
 const GO_DEEPER: f64 = 0.01;
 /// What a level costs in log-likelihood: splits into many levels fit chance better.
@@ -41,10 +43,11 @@ pub fn first(
     if values.len() < 2 || values.len() > MOST_VALUES {
         return None;
     }
-    let tried = f64::from(u32::try_from(values.len()).unwrap_or(u32::MAX));
+    let others: Vec<Value> = values.into_iter().filter(|value| *value != signal.base).collect();
+    let tried = f64::from(u32::try_from(others.len()).unwrap_or(u32::MAX));
     let free: Vec<usize> = (0..space.factors()).collect();
     let mut best: Option<(f64, f64, Value, Literal)> = None;
-    for value in values.into_iter().filter(|value| *value != signal.base) {
+    for value in others {
         let Some((p, split)) = test(evidence, space, signal.lead(), value, runs, &free, generator) else { continue };
         if best.as_ref().is_none_or(|(least, score, ..)| (p, -split.score) < (*least, -*score)) {
             best = Some((p, split.score, value, Literal { factor: split.factor, levels: split.levels }));
@@ -79,9 +82,29 @@ fn test(
     free: &[usize],
     generator: &mut Generator,
 ) -> Option<(f64, Split)> {
-    let hits: Vec<bool> = runs.iter().map(|run| evidence.value(*run, feature) == value).collect();
-    let split = best_split(evidence, space, runs, &hits, free)?;
-    Some((p_value(evidence, space, runs, &hits, free, split.score, generator), split))
+    let columns: Vec<Column> = free.iter().map(|factor| Column::new(evidence, space, runs, *factor)).collect();
+    let hits: Vec<usize> = (0..runs.len()).filter(|at| evidence.value(runs[*at], feature) == value).collect();
+    let split = best_split(&columns, &hits)?;
+    Some((p_value(&columns, runs.len(), hits.len(), split.score, generator), split))
+}
+
+/// One factor's levels over the runs, and how many runs have each. Only the runs that have the value are counted anew for
+/// every permutation; those totals stay.
+struct Column {
+    factor: usize,
+    levels: Vec<u16>,
+    totals: Vec<f64>,
+}
+
+impl Column {
+    fn new(evidence: &Evidence, space: &Space, runs: &[usize], factor: usize) -> Self {
+        let levels: Vec<u16> = runs.iter().map(|run| evidence.runs()[*run].cell.levels.level(factor)).collect();
+        let mut totals = vec![0.0; usize::from(space.levels[factor])];
+        for level in &levels {
+            totals[usize::from(*level)] += 1.0;
+        }
+        Self { factor, levels, totals }
+    }
 }
 
 struct Split {
@@ -92,17 +115,15 @@ struct Split {
 }
 
 /// The best split of any factor's levels, sorted by rate, by binomial log-likelihood ratio less a price per level.
-fn best_split(evidence: &Evidence, space: &Space, runs: &[usize], hits: &[bool], factors: &[usize]) -> Option<Split> {
+fn best_split(columns: &[Column], hits: &[usize]) -> Option<Split> {
     let mut best: Option<Split> = None;
-    for factor in factors {
-        let mut tally: Vec<(f64, f64)> = vec![(0.0, 0.0); usize::from(space.levels[*factor])];
-        for (run, hit) in runs.iter().zip(hits) {
-            let cell = &mut tally[usize::from(evidence.runs()[*run].cell.levels.level(*factor))];
-            cell.0 += f64::from(u8::from(*hit));
-            cell.1 += 1.0;
+    for column in columns {
+        let mut tally: Vec<(f64, f64)> = column.totals.iter().map(|total| (0.0, *total)).collect();
+        for at in hits {
+            tally[usize::from(column.levels[*at])].0 += 1.0;
         }
         let mut order: Vec<u16> =
-            (0..space.levels[*factor]).filter(|level| tally[usize::from(*level)].1 > 0.0).collect();
+            (0_u16..).zip(&tally).filter(|(_, (_, total))| *total > 0.0).map(|(level, _)| level).collect();
         let rate = |level: &u16| tally[usize::from(*level)].0 / tally[usize::from(*level)].1;
         order.sort_by(|a, b| rate(b).total_cmp(&rate(a)).then(a.cmp(b)));
         let all = order.iter().fold((0.0, 0.0), |sum, level| add(sum, tally[usize::from(*level)]));
@@ -111,9 +132,9 @@ fn best_split(evidence: &Evidence, space: &Space, runs: &[usize], hits: &[bool],
         for cut in 1..order.len() {
             inside = add(inside, tally[usize::from(order[cut - 1])]);
             let outside = (all.0 - inside.0, all.1 - inside.1);
-            let score = likelihood(inside) + likelihood(outside) - likelihood(all) - price;
+            let score = likelihood_ratio(inside, outside) - price;
             if best.as_ref().is_none_or(|best| score > best.score) {
-                best = Some(Split { factor: *factor, levels: order[..cut].iter().copied().collect(), score });
+                best = Some(Split { factor: column.factor, levels: order[..cut].iter().copied().collect(), score });
             }
         }
     }
@@ -124,28 +145,32 @@ fn add(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
     (a.0 + b.0, a.1 + b.1)
 }
 
+/// Binomial log-likelihood ratio, in nats, of two rates (hits of runs inside and outside) against one: half of the G
+/// statistic.
+#[must_use]
+pub fn likelihood_ratio(inside: (f64, f64), outside: (f64, f64)) -> f64 {
+    likelihood(inside) + likelihood(outside) - likelihood(add(inside, outside))
+}
+
 /// Binomial log-likelihood at its maximum.
 fn likelihood((hits, total): (f64, f64)) -> f64 {
     let term = |part: f64| if part > 0.0 { part * (part / total).ln() } else { 0.0 };
     term(hits) + term(total - hits)
 }
 
-fn p_value(
-    evidence: &Evidence,
-    space: &Space,
-    runs: &[usize],
-    hits: &[bool],
-    factors: &[usize],
-    score: f64,
-    generator: &mut Generator,
-) -> f64 {
-    let mut permuted = hits.to_vec();
+/// The share of permutations with as good a split. A value that is far from rare is told early: at [`ENOUGH`] such
+/// permutations the share so far is the p-value (sequential Monte Carlo: Besag and Clifford 1991).
+fn p_value(columns: &[Column], runs: usize, hits: usize, score: f64, generator: &mut Generator) -> f64 {
+    let mut places: Vec<usize> = (0..runs).collect();
     let mut as_good = 0_u32;
-    for _ in 0..PERMUTATIONS {
-        randomise::shuffle(&mut permuted, generator);
-        if best_split(evidence, space, runs, &permuted, factors).is_some_and(|split| split.score >= score - 1e-9) {
+    for done in 1..=PERMUTATIONS {
+        let dealt = randomise::choose(&mut places, hits, generator);
+        if best_split(columns, dealt).is_some_and(|split| split.score >= score - 1e-9) {
             as_good += 1;
         }
+        if as_good >= ENOUGH {
+            return f64::from(as_good) / f64::from(done);
+        }
     }
-    f64::from(1 + as_good) / f64::from(u32::try_from(PERMUTATIONS + 1).unwrap_or(u32::MAX))
+    f64::from(1 + as_good) / f64::from(PERMUTATIONS + 1)
 }

@@ -1,7 +1,9 @@
 //! **Screening**: from columns of values to signals. A constant column is dropped; columns with the very same pattern
 //! over all runs are one signal; a signal is deterministic while the baseline's replicates agree.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+
+use rayon::prelude::*;
 
 use super::evidence::{Evidence, Value};
 use crate::design::Space;
@@ -33,27 +35,29 @@ impl Signal {
 #[must_use]
 pub fn signals(evidence: &Evidence, space: &Space, features: impl Iterator<Item = usize>) -> Vec<Signal> {
     let baseline = evidence.of(&space.baseline());
+    // Columns are read in parallel and grouped in their order: the answer is the same on any number of cores.
+    let features: Vec<usize> = features.collect();
+    let patterns: Vec<Vec<u32>> = features.par_iter().map(|feature| evidence.pattern(*feature)).collect();
     let mut groups: BTreeMap<Vec<u32>, Vec<usize>> = BTreeMap::new();
-    for feature in features {
-        let pattern = evidence.pattern(feature);
-        if pattern.iter().all(|number| *number == 0) {
-            continue;
+    for (feature, pattern) in features.into_iter().zip(patterns) {
+        if pattern.iter().any(|number| *number != 0) {
+            groups.entry(pattern).or_default().push(feature);
         }
-        groups.entry(pattern).or_default().push(feature);
     }
+    let columns = columns(evidence, space);
     let mut signals: Vec<(u64, Signal)> = groups
-        .into_iter()
+        .into_par_iter()
         .filter_map(|(pattern, features)| {
             let lead = features[0];
             let seen: Vec<Value> = baseline.iter().map(|run| evidence.value(*run, lead)).collect();
             let distinct: HashSet<Value> = seen.iter().copied().collect();
-            let values = pattern.iter().collect::<HashSet<_>>().len();
+            let values = pattern.iter().max().map_or(0, |last| *last as usize + 1);
             if distinct.len() > 2 && 2 * distinct.len() > seen.len() || 3 * values > 2 * pattern.len() {
                 return None;
             }
             let base = commonest(seen.iter().copied())?;
             let signal = Signal { base, deterministic: distinct.len() == 1, values, features };
-            Some((impurity(evidence, space, lead), signal))
+            Some((best_of(&pattern, values, &columns).map_or(u64::MAX, |(_, left)| left), signal))
         })
         .collect();
     signals.sort_by_key(|(impurity, signal)| (!signal.deterministic, *impurity, signal.lead()));
@@ -70,27 +74,37 @@ pub fn commonest(values: impl Iterator<Item = Value>) -> Option<Value> {
     counts.into_iter().find(|(_, count)| *count == most).map(|(value, _)| value)
 }
 
-/// Runs that stay outside the commonest value of their level, for the factor that leaves fewest.
-fn impurity(evidence: &Evidence, space: &Space, feature: usize) -> u64 {
-    best_factor(evidence, space, feature).map_or(u64::MAX, |(_, left)| left)
-}
-
-/// The factor whose levels alone tell most of a feature, and the runs that it leaves unexplained.
+/// The factor whose levels alone tell most of a feature, and the runs that it leaves unexplained: those outside the
+/// commonest value of their level.
 #[must_use]
 pub fn best_factor(evidence: &Evidence, space: &Space, feature: usize) -> Option<(usize, u64)> {
+    let pattern = evidence.pattern(feature);
+    let values = pattern.iter().max().map_or(0, |last| *last as usize + 1);
+    best_of(&pattern, values, &columns(evidence, space))
+}
+
+/// Each factor's level in every run, and how many levels it has.
+fn columns(evidence: &Evidence, space: &Space) -> Vec<(Vec<u16>, usize)> {
     (0..space.factors())
         .map(|factor| {
-            let mut table: HashMap<u16, HashMap<Value, u64>> = HashMap::new();
-            for (index, run) in evidence.runs().iter().enumerate() {
-                *table
-                    .entry(run.cell.levels.level(factor))
-                    .or_default()
-                    .entry(evidence.value(index, feature))
-                    .or_default() += 1;
+            let levels = evidence.runs().iter().map(|run| run.cell.levels.level(factor)).collect();
+            (levels, usize::from(space.levels[factor]))
+        })
+        .collect()
+}
+
+fn best_of(pattern: &[u32], values: usize, columns: &[(Vec<u16>, usize)]) -> Option<(usize, u64)> {
+    columns
+        .iter()
+        .enumerate()
+        .map(|(factor, (levels, count))| {
+            let mut table = vec![0_u32; count * values];
+            for (number, level) in pattern.iter().zip(levels) {
+                table[usize::from(*level) * values + *number as usize] += 1;
             }
-            let left: u64 =
-                table.values().map(|c| c.values().sum::<u64>() - c.values().copied().max().unwrap_or(0)).sum();
-            (factor, left)
+            let commonest: u64 =
+                table.chunks(values.max(1)).map(|level| u64::from(level.iter().copied().max().unwrap_or(0))).sum();
+            (factor, pattern.len() as u64 - commonest)
         })
         .min_by_key(|(factor, left)| (*left, *factor))
 }

@@ -23,6 +23,11 @@ pub fn shuffle<T>(items: &mut [T], generator: &mut Generator) {
     items.shuffle(generator);
 }
 
+/// Uniformly chosen items, `count` of them, in no particular order; the items are left in another order.
+pub fn choose<'a, T>(items: &'a mut [T], count: usize, generator: &mut Generator) -> &'a [T] {
+    items.partial_shuffle(generator, count).0
+}
+
 /// A uniform draw from `0..bound`; 0 where `bound` is 0.
 pub fn below(bound: usize, generator: &mut Generator) -> usize {
     if bound == 0 { 0 } else { generator.random_range(0..bound) }

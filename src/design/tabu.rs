@@ -8,10 +8,15 @@ use super::Space;
 use super::coverage::Coverage;
 use super::randomise::{self, Generator};
 
-/// Moves for which a changed cell rests.
-const REST: usize = 8;
+/// Moves for which a changed cell rests. Short: of 1 to 60, two to four left the fewest rows.
+const REST: usize = 3;
 /// One move in so many is a random one.
-const WALK: usize = 400;
+const WALK: usize = 3000;
+/// Each try to do without a row may use this share of the effort that is left; after it another row is dropped from the
+/// same array, for a search that is stuck is seldom helped by more of the same.
+const TRY: usize = 4;
+/// A try with less effort than this is not worth its beginning.
+const LEAST_TRY: usize = 2_000;
 
 /// Shrinks an array that covers everything, with at most `effort` evaluations of single changes, never below `floor`
 /// rows. The rows returned cover everything that the rows given do.
@@ -23,12 +28,21 @@ pub(super) fn shrink(
     mut effort: usize,
     generator: &mut Generator,
 ) {
+    let mut stuck = false;
     while rows.len() > floor.max(1) && effort > 0 {
         let before = rows.clone();
-        let least = (0..rows.len()).min_by_key(|row| coverage.only_here(&rows[*row])).unwrap_or(0);
-        coverage.remove(&rows[least]);
-        rows.swap_remove(least);
-        if !repair(space, coverage, rows, &mut effort, generator) {
+        let dropped = if stuck {
+            randomise::below(rows.len(), generator)
+        } else {
+            (0..rows.len()).min_by_key(|row| coverage.only_here(&rows[*row])).unwrap_or(0)
+        };
+        coverage.remove(&rows[dropped]);
+        rows.swap_remove(dropped);
+        let allowance = (effort / TRY).max(LEAST_TRY).min(effort);
+        let mut left = allowance;
+        stuck = !repair(space, coverage, rows, &mut left, generator);
+        effort -= allowance - left;
+        if stuck {
             for row in rows.iter() {
                 coverage.remove(row);
             }
@@ -36,7 +50,6 @@ pub(super) fn shrink(
             for row in rows.iter() {
                 coverage.add(row);
             }
-            return;
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::score::{Claim, Outcome};
 /// How often the whole is done, each time with other levels.
 const REPEATS: usize = 10;
 
-/// A factor is blamed where, in at least half of the repeats in which a feature differed from the baseline, switching
+/// A feature is looked at where all runs of the baseline agree. A factor is blamed where, in at least half of the repeats in which a feature differed from the baseline, switching
 /// that factor off brought the baseline's value back.
 pub(crate) fn run(agent: &mut Agent, levels: &[u16], seed: u64) -> Outcome {
     let mut draw = randomise::generator(seed, "switch off");
@@ -51,6 +51,7 @@ pub(crate) fn run(agent: &mut Agent, levels: &[u16], seed: u64) -> Outcome {
     }
     let claims = differed
         .into_iter()
+        .filter(|(feature, _)| bases[feature].windows(2).all(|pair| pair[0] == pair[1]))
         .filter_map(|(feature, times)| {
             let votes: Vec<(usize, &Vec<(u16, Value)>)> = (0..levels.len())
                 .filter_map(|factor| Some((factor, blamed.get(&(feature, factor))?)))
