@@ -24,7 +24,7 @@ struct Line {
 /// Prints the table and writes `results/method.md`.
 pub(crate) fn write() -> std::io::Result<()> {
     let from = super::number("ZOO_FROM", super::REPORT_SEED);
-    let seeds = super::number("ZOO_SEEDS", 8);
+    let seeds = super::number("ZOO_SEEDS", 12);
     let clean_seeds = super::number("ZOO_CLEAN_SEEDS", 100);
     let deep_seeds = super::number("ZOO_DEEP_SEEDS", 8);
     let named = |pick: &dyn Fn(&Kind) -> bool| kinds::ALL.iter().copied().filter(pick).collect::<Vec<Kind>>();

@@ -19,7 +19,7 @@ const MOST_RULES: usize = 14;
 /// Factors that one rule may have.
 const MOST_FACTORS: usize = 4;
 /// Runs that one signal may ask for.
-const MOST_RUNS: usize = 90;
+const MOST_RUNS: usize = 150;
 /// Cheap guesses before `QuickXplain`.
 const GUESSES: usize = 3;
 /// Failures to find a rule before a signal is given up.
@@ -361,14 +361,24 @@ impl Search {
                 others.entry(value).or_default().insert(*level);
             }
         }
-        self.rules.rules.push(Rule {
-            when: when.into_iter().map(|(factor, levels)| Literal { factor, levels }).collect(),
-            value: bad.value,
-        });
+        let when = when.into_iter().map(|(factor, levels)| Literal { factor, levels }).collect();
+        self.add(Rule { when, value: bad.value }, &minimal);
         for (value, levels) in others {
-            self.rules.rules.push(Rule { when: vec![Literal { factor: set[0], levels }], value });
+            self.add(Rule { when: vec![Literal { factor: set[0], levels }], value }, &minimal);
         }
         true
+    }
+
+    /// Adds a rule before those that name more factors: they are its exceptions, and were right before it. After all, if
+    /// they would keep it from the cell that it was learned from.
+    fn add(&mut self, rule: Rule, learned_from: &Assignment) {
+        let rules = &mut self.rules.rules;
+        let at = rules.iter().rposition(|other| other.when.len() <= rule.when.len()).map_or(0, |last| last + 1);
+        rules.insert(at, rule.clone());
+        if rule.matches(learned_from) && self.rules.predict(learned_from) != rule.value {
+            self.rules.rules.remove(at);
+            self.rules.rules.push(rule);
+        }
     }
 
     /// Last resort: the data as a table over all factors that the rules name, if they are a function of those.
