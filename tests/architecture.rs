@@ -300,7 +300,7 @@ fn levels_of(text: &str, factor: &str) -> Option<String> {
 
 #[test]
 fn nothing_committed_names_this_machine() {
-    let machine = Regex::new(r"/work/|/root/\.cargo").unwrap();
+    let machine = Regex::new(r"/w[o]rk/|/r[o]ot/\.cargo").unwrap();
     let named = sources().into_iter().filter(|source| machine.is_match(&source.text));
     nothing("paths of one machine", &named.map(|source| source.path).collect());
 }
