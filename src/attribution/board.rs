@@ -91,7 +91,12 @@ impl Board {
         Observe { board: self.clone(), cells, copies, feature }
     }
 
-    /// Waits until no explanation that is not deferred can go on.
+    /// Lets the deferred explanations go on.
+    pub fn release(&self) {
+        self.lock().deferred_go = true;
+    }
+
+    /// Waits until no explanation that is not deferred can go on, and [`Board::release`].
     pub fn deferred(&self) -> Deferred {
         Deferred { board: self.clone() }
     }
@@ -152,6 +157,8 @@ pub type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub enum Progress {
     /// Run these; each is one run of its assignment.
     Needs(Vec<Assignment>),
+    /// Only deferred explanations are left: they go on after [`Board::release`].
+    Deferred,
     /// All are done.
     Done,
 }
@@ -166,6 +173,11 @@ impl<T> Tasks<T> {
     #[must_use]
     pub fn new(tasks: Vec<Task<T>>) -> Self {
         Self { tasks: tasks.into_iter().map(|task| (Some(task), None)).collect() }
+    }
+
+    /// Takes further explanations; they are polled after the others.
+    pub fn add(&mut self, tasks: Vec<Task<T>>) {
+        self.tasks.extend(tasks.into_iter().map(|task| (Some(task), None)));
     }
 
     /// Lets every explanation go as far as the evidence allows.
@@ -189,9 +201,7 @@ impl<T> Tasks<T> {
                 return Progress::Done;
             }
             if state.wanted.is_empty() {
-                // Only deferred explanations are left.
-                state.deferred_go = true;
-                continue;
+                return Progress::Deferred;
             }
             let mut cells = Vec::new();
             for (cell, copies) in &state.wanted {

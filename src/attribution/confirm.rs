@@ -167,6 +167,14 @@ impl Claim {
         }
     }
 
+    /// No more runs: a claim that reached the threshold stands, though not each of its factors has been confirmed by its
+    /// own coins (see [`Claim::confirmed_factors`]).
+    pub fn close(&mut self, threshold: f64) {
+        if self.standing == Standing::Live && self.e >= threshold {
+            self.standing = Standing::Confirmed;
+        }
+    }
+
     fn futile(&self) -> bool {
         let coins: u32 = self.coins.iter().sum();
         if self.noisy {
@@ -188,11 +196,8 @@ impl Claim {
 
     /// The factors confirmed by their own coins, as flags aligned with `factors`.
     #[must_use]
-    pub fn confirmed_factors(&self, alpha: f64) -> Vec<bool> {
-        self.e_factor
-            .iter()
-            .map(|e| *e >= f64::from(u32::try_from(self.factors.len()).unwrap_or(u32::MAX)) / alpha)
-            .collect()
+    pub fn confirmed_factors(&self, threshold: f64) -> Vec<bool> {
+        (0..self.factors.len()).map(|at| self.factor_confirmed(at, threshold)).collect()
     }
 
     /// The claim without the factors that its own coins speak against, where they speak for another: a further factor
@@ -299,7 +304,9 @@ impl Confirmation {
     /// are. `state` has the claims as they would stand if the round's earlier coins earned what is expected of them.
     fn coin_run(&mut self, space: &Space, state: &mut [Claim]) -> Option<CoinRun> {
         let mut order: Vec<usize> = (0..state.len()).filter(|at| state[*at].standing == Standing::Live).collect();
-        order.sort_by_key(|at| (std::cmp::Reverse(state[*at].need(self.threshold)), *at));
+        // Runs may end before every claim is settled, and what chance has a part in needs several times as many: claims that
+        // every run so far agrees with come first, whatever the others need.
+        order.sort_by_key(|at| (state[*at].noisy, std::cmp::Reverse(state[*at].need(self.threshold)), *at));
         for attempt in 0..24 {
             // The first attempts draw a random context; where constraints leave none, the baseline is one.
             let mut levels = space.baseline();

@@ -34,21 +34,32 @@ pub fn more(space: &Space, generator: &mut Generator) -> Vec<Assignment> {
     (0..MORE).map(|_| anywhere(space, generator)).filter(|cell| space.allows(cell)).collect()
 }
 
-/// Explains one noisy signal from its first `cover` runs and further ones, among them `more`.
-pub async fn explain(
-    board: Board,
-    signal: Signal,
-    cover: usize,
-    more: Arc<[Assignment]>,
-    mut generator: Generator,
-) -> Explanation {
+/// What the noisy track knows beside the signal and the board.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Runs of the cover phase.
+    pub cover: usize,
+    /// The cells that signals in doubt share.
+    pub more: Arc<[Assignment]>,
+    /// Signals that are looked at in this run.
+    pub signals: usize,
+}
+
+/// Explains one noisy signal from its cover runs and further ones. It asks for runs only after every deterministic signal
+/// has what it needs: what can be known for certain must not starve for what may be chance.
+pub async fn explain(board: Board, signal: Signal, around: Surroundings, mut generator: Generator) -> Explanation {
+    let Surroundings { cover, more, signals } = around;
     let space = board.space();
+    let strictness = permutation::strictness(signals);
     let mut runs: Vec<usize> = (0..cover).collect();
     let mut first = board.with(|evidence| permutation::first(evidence, &space, &signal, &runs, &mut generator));
-    let mut enough = permutation::CLEAR;
+    let mut enough = permutation::CLEAR * strictness;
     let doubt = if steady(&board, &space, &signal) { permutation::IN_DOUBT_STEADY } else { permutation::IN_DOUBT };
-    if first.as_ref().is_some_and(|(p, ..)| *p > permutation::CLEAR && *p <= doubt) {
-        enough = permutation::GO_ON;
+    if first.as_ref().is_some_and(|(p, ..)| *p <= doubt * strictness) {
+        board.deferred().await;
+    }
+    if first.as_ref().is_some_and(|(p, ..)| *p > enough && *p <= doubt * strictness) {
+        enough = permutation::GO_ON * strictness;
         board.observe(more.to_vec(), 1, signal.lead()).await;
         first = board.with(|evidence| {
             runs.extend(more.iter().filter_map(|cell| evidence.of(cell).first()).filter(|run| **run >= cover));

@@ -10,8 +10,8 @@ use super::screen::Signal;
 use crate::design::Space;
 use crate::design::randomise::{self, Generator};
 
-/// Permutations.
-const PERMUTATIONS: u32 = 999;
+/// Permutations: enough to tell p-values below [`CLEAR`] where its bar is lowered for many signals.
+const PERMUTATIONS: u32 = 3999;
 /// As good permutations after which the p-value is known well enough: it is above [`IN_DOUBT_STEADY`] by then.
 const ENOUGH: u32 = 120;
 /// Values that a noisy signal may have: more are not told apart by so few runs.
@@ -26,8 +26,17 @@ pub(super) const IN_DOUBT_STEADY: f64 = 0.06;
 pub(super) const GO_ON: f64 = 0.01;
 /// The same for a further factor inside a trigger.
 const GO_DEEPER: f64 = 0.01;
+/// Signals of one run that these bars are made for. Among more of them chance makes more hypotheses, each of which costs
+/// runs, so that the bars are lowered in proportion (as Bonferroni would).
+const FAMILY: f64 = 25.0;
 /// What a level costs in log-likelihood: splits into many levels fit chance better.
 const PER_LEVEL: f64 = 0.35;
+
+/// What each bar is multiplied with where `signals` are looked at in one run.
+#[must_use]
+pub(super) fn strictness(signals: usize) -> f64 {
+    (FAMILY / f64::from(u32::try_from(signals.max(1)).unwrap_or(u32::MAX))).min(1.0)
+}
 
 /// Looks for the value of a noisy signal, other than its base value, that one factor tells most about among `runs`, and
 /// for that factor's levels in which it is commoner. The p-value is the smallest over values, times the values tried.

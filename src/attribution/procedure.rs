@@ -78,8 +78,19 @@ pub struct Procedure {
 enum Stage {
     Begin,
     Cover,
-    Explain { tasks: Tasks<Explanation>, wave: u32, again: bool },
-    Confirm { confirmation: Box<Confirmation>, members: Vec<Vec<usize>>, again: bool, claimed: usize },
+    /// `leads` are those of the signals that the tasks explain.
+    Explain {
+        tasks: Tasks<Explanation>,
+        leads: HashSet<usize>,
+        wave: u32,
+        again: bool,
+    },
+    Confirm {
+        confirmation: Box<Confirmation>,
+        members: Vec<Vec<usize>>,
+        again: bool,
+        claimed: usize,
+    },
     Over,
 }
 
@@ -133,10 +144,23 @@ impl Procedure {
                     let signals = self.signals(&HashSet::new());
                     self.explain(signals, 0, false);
                 }
-                Stage::Explain { mut tasks, wave, again } => match tasks.advance(&self.board) {
+                Stage::Explain { mut tasks, mut leads, wave, again } => match tasks.advance(&self.board) {
                     Progress::Needs(cells) => {
-                        self.stage = Stage::Explain { tasks, wave, again };
+                        self.stage = Stage::Explain { tasks, leads, wave, again };
                         self.ask(cells, Phase::Explain);
+                    }
+                    Progress::Deferred => {
+                        // What chance plays with comes last: first whatever the runs so far have told apart.
+                        let fresh = self.signals(&leads);
+                        if fresh.is_empty() || wave + 1 >= MOST_WAVES || self.board.exhausted() {
+                            self.board.release();
+                            self.stage = Stage::Explain { tasks, leads, wave, again };
+                        } else {
+                            leads.extend(fresh.iter().map(Signal::lead));
+                            let among = fresh.len();
+                            tasks.add(fresh.into_iter().map(|signal| self.task(signal, None, among)).collect());
+                            self.stage = Stage::Explain { tasks, leads, wave: wave + 1, again };
+                        }
                     }
                     Progress::Done => {
                         self.explanations.extend(tasks.results());
@@ -199,20 +223,22 @@ impl Procedure {
         let left = (self.options.budget as usize).saturating_sub(self.planned);
         let explained = self.board.with(|e| e.runs().len()).saturating_sub(self.cover_runs);
         self.board.allow((left - left.min(MOST_CONFIRM / 2).min(left / 2)).min(MOST_EXPLAIN.saturating_sub(explained)));
-        let tasks = signals.into_iter().map(|signal| self.task(signal, None)).collect();
-        self.stage = Stage::Explain { tasks: Tasks::new(tasks), wave, again };
+        let among = signals.len();
+        let leads = self.explanations.iter().map(|done| &done.signal).chain(&signals).map(Signal::lead).collect();
+        let tasks = signals.into_iter().map(|signal| self.task(signal, None, among)).collect();
+        self.stage = Stage::Explain { tasks: Tasks::new(tasks), leads, wave, again };
     }
 
     /// One signal's explanation: by counterexamples while it seems deterministic, else by the noisy track.
-    fn task(&self, signal: Signal, known: Option<RuleList>) -> Task<Explanation> {
+    fn task(&self, signal: Signal, known: Option<RuleList>, signals: usize) -> Task<Explanation> {
         let generator = randomise::generator(self.seed, &format!("permutation {}", signal.lead()));
-        let (board, cover) = (self.board.clone(), self.cover_runs);
+        let board = self.board.clone();
         let known = known.unwrap_or(RuleList { base: signal.base, rules: Vec::new() });
         let space = Arc::clone(&self.space);
-        let more = Arc::clone(&self.more);
+        let around = noisy::Surroundings { cover: self.cover_runs, more: Arc::clone(&self.more), signals };
         Box::pin(async move {
             if !signal.deterministic {
-                return noisy::explain(board, signal, cover, more, generator).await;
+                return noisy::explain(board, signal, around, generator).await;
             }
             let learned = localise::explain(board.clone(), signal.clone(), known).await;
             let literals: usize = learned.rules.rules.iter().map(|rule| rule.when.len()).sum();
@@ -221,7 +247,7 @@ impl Procedure {
             }
             // What was learned before giving up, or beside runs that chance had a part in, may have followed single runs:
             // the noisy track weighs all of them at once. The shorter description of what was seen is taken.
-            let weighed = noisy::explain(board.clone(), signal, cover, more, generator).await;
+            let weighed = noisy::explain(board.clone(), signal, around, generator).await;
             let (before, after) = board.with(|evidence| {
                 let length =
                     |done: &Explanation| description::length(&done.rules, evidence, &space, done.signal.lead());
@@ -301,9 +327,12 @@ impl Procedure {
         let mut relearn = Vec::new();
         let mut trimmed = false;
         for (claim, features) in confirmation.claims().iter().zip(members) {
+            let mut claim = claim.clone();
             if claim.standing == Standing::Live {
                 self.cut_short = true;
+                claim.close(threshold);
             }
+            let claim = &claim;
             let contradicted =
                 !claim.noisy && self.board.with(|evidence| contradicted(evidence, claim, self.cover_runs));
             let explanation = self.explanations.iter().position(|done| done.signal.lead() == claim.feature);
@@ -330,8 +359,9 @@ impl Procedure {
         }
         let left = (self.options.budget as usize).saturating_sub(self.planned);
         self.board.allow((left / 2).min(MOST_EXPLAIN));
-        let tasks = relearn.into_iter().map(|(signal, known)| self.task(signal, Some(known))).collect();
-        self.stage = Stage::Explain { tasks: Tasks::new(tasks), wave: MOST_WAVES, again: true };
+        let among = relearn.len();
+        let tasks = relearn.into_iter().map(|(signal, known)| self.task(signal, Some(known), among)).collect();
+        self.stage = Stage::Explain { tasks: Tasks::new(tasks), leads: HashSet::new(), wave: MOST_WAVES, again: true };
     }
 
     /// The runs so far.

@@ -16,9 +16,7 @@ use crate::cell::Assignment;
 use crate::design::Space;
 use crate::feature::{Channel, Extractor, Feature, FeatureKind, Observation};
 use crate::scenario::Scenario;
-
-/// Places that one finding lists at most; what is beyond is counted in the last line.
-const MOST_PLACES: usize = 60;
+use crate::wire;
 
 /// What the findings are made from.
 #[derive(Clone, Copy, Debug)]
@@ -161,8 +159,15 @@ fn distance(a: &Assignment, b: &Assignment) -> usize {
     a.0.iter().zip(&b.0).filter(|(x, y)| x != y).count()
 }
 
-/// How well a place shows what a finding is about: text beats form, form beats presence.
-fn telling(place: &Place<'_>) -> (u8, Channel, usize) {
+/// Whether a place is in a call of a model's API: what the model is told comes before what anyone else is.
+fn in_prompt(place: &Place<'_>) -> bool {
+    let mut words = place.feature.place.split(' ');
+    let (Some(method), Some(target)) = (words.next(), words.next()) else { return false };
+    wire::recognise(method, target, false).is_some()
+}
+
+/// How well a place shows what a finding is about: prompts beat other requests, text beats form, form beats presence.
+fn telling(place: &Place<'_>) -> (bool, u8, Channel, usize) {
     let rank = match place.feature.kind {
         FeatureKind::Text => 0,
         FeatureKind::DateFormat | FeatureKind::LocalDate => 1,
@@ -174,13 +179,15 @@ fn telling(place: &Place<'_>) -> (u8, Channel, usize) {
         FeatureKind::Shape | FeatureKind::Order | FeatureKind::Sequence => 7,
         FeatureKind::Signature | FeatureKind::Layout | FeatureKind::Route => 8,
     };
-    (rank, place.feature.channel, place.index)
+    (!in_prompt(place), rank, place.feature.channel, place.index)
 }
 
 fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
     // Features are numbered as they were met, which depends on the run order: sort by what does not.
-    places
-        .sort_by(|a, b| (telling(a).0, telling(a).1, &a.feature.id).cmp(&(telling(b).0, telling(b).1, &b.feature.id)));
+    places.sort_by_cached_key(|place| {
+        let (other, rank, channel, _) = telling(place);
+        (other, rank, channel, place.feature.id.clone())
+    });
     let class = group_class(&places);
     let best = &places[0];
     let rules = &best.claim.claim.rules;
@@ -195,6 +202,8 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
         .map(|place| place.claim)
         .min_by(|a, b| (a.claim.e / a.threshold).total_cmp(&(b.claim.e / b.threshold)))
         .unwrap_or(best.claim);
+    let unconfirmed = weakest.claim.factors.iter().zip(weakest.claim.confirmed_factors(weakest.threshold));
+    let suggested = unconfirmed.filter(|(_, confirmed)| !confirmed).map(|(factor, _)| factor_name(*factor)).collect();
     let p_value = (1.0 / weakest.claim.e).min(1.0);
     let family = f64::from(u32::try_from(weakest.claims).unwrap_or(u32::MAX));
     let observation = |run: usize| Observation {
@@ -213,8 +222,13 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
     Finding {
         id: identity(material, rules, class, explained_by.is_some()),
         channel,
-        places: shortened(names),
+        places: {
+            let mut names = names;
+            names.dedup();
+            names
+        },
         order: u32::try_from(factors.len()).unwrap_or(u32::MAX),
+        suggested,
         factors,
         rule,
         class,
@@ -281,16 +295,6 @@ fn short(value: &str) -> String {
     let mut cut: String = value.chars().take(MOST - 1).collect();
     cut.push('…');
     cut
-}
-
-fn shortened(mut names: Vec<String>) -> Vec<String> {
-    names.dedup();
-    if names.len() > MOST_PLACES {
-        let more = names.len() - MOST_PLACES;
-        names.truncate(MOST_PLACES);
-        names.push(format!("… and {more} more"));
-    }
-    names
 }
 
 fn support(evidence: &Evidence, judged: &Judged) -> (u32, u32) {

@@ -107,6 +107,10 @@ pub struct Finding {
     pub places: Vec<String>,
     /// The factors, in scenario order.
     pub factors: Vec<String>,
+    /// Those of the factors that the dependence as a whole needs, but that fair coins of their own have not confirmed: runs
+    /// ended first. Empty where every factor is confirmed.
+    #[serde(default)]
+    pub suggested: Vec<String>,
     /// How many factors act together: 1 main effect, 2 and more interaction.
     pub order: u32,
     /// Which levels give which value: the last that matches wins; where none matches, the value is the baseline's.

@@ -91,6 +91,9 @@ fn write_finding(out: &mut String, finding: &Finding) -> std::fmt::Result {
         writeln!(out, "- {} has {} {}", code(&point.side), code(&point.codepoint), code(&point.name))?;
     }
     writeln!(out, "- evidence: {}", summary::evidence(finding))?;
+    if let Some(suggested) = summary::suggested(finding) {
+        writeln!(out, "- {}", cell(&suggested))?;
+    }
     let reproduce = &finding.reproduce;
     writeln!(
         out,

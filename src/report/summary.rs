@@ -169,12 +169,31 @@ pub(super) fn value(value: Option<&str>) -> &str {
     }
 }
 
-/// The rule's lines with the first that matches on top, which is how people read: later lines of a stored rule win.
+/// The rule's lines with the first that matches on top, which is how people read: later lines of a stored rule win. Where
+/// no two can match the same cell, they stay in the order of the levels.
 pub(super) fn rule_lines(finding: &Finding) -> Vec<(String, String)> {
-    let lines = finding.rule.iter().rev();
+    let rules = &finding.rule;
+    let apart = rules.iter().enumerate().all(|(at, one)| rules[at + 1..].iter().all(|other| disjoint(one, other)));
+    let lines: Vec<&Rule> = if apart { rules.iter().collect() } else { rules.iter().rev().collect() };
     lines
+        .into_iter()
         .map(|Rule { when, value: then }| (condition(when, &finding.factors), value(then.as_deref()).to_owned()))
         .collect()
+}
+
+/// Whether no cell can match both: some factor has no level in common.
+fn disjoint(one: &Rule, other: &Rule) -> bool {
+    one.when.iter().any(|(factor, levels)| {
+        other.when.get(factor).is_some_and(|others| levels.iter().all(|level| !others.contains(level)))
+    })
+}
+
+/// What is still owed where a dependence is sure and a factor of it is not.
+pub(super) fn suggested(finding: &Finding) -> Option<String> {
+    let names = finding.suggested.join(" and ");
+    (!names.is_empty()).then(|| {
+        format!("the dependence is confirmed; that it needs {names} is suggested, not confirmed by coins of its own")
+    })
 }
 
 /// The code points that tell the two sides apart where reading does not: all of them where the text reads the same, else

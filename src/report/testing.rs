@@ -20,6 +20,7 @@ pub(crate) fn finding() -> Finding {
         channel: Channel::Body,
         places: (0..5).map(|n| format!("POST /v1/messages · messages[{n}]")).collect(),
         factors: vec!["timezone".into(), "base_url".into()],
+        suggested: Vec::new(),
         order: 2,
         rule: vec![Rule {
             when: BTreeMap::from([

@@ -183,6 +183,9 @@ impl Page {
             }
         }
         self.labelled("evidence", &summary::evidence(finding));
+        if let Some(suggested) = summary::suggested(finding) {
+            self.labelled("", &safe(&suggested));
+        }
         let reproduce = &finding.reproduce;
         self.labelled(
             "again",
