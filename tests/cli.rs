@@ -103,6 +103,19 @@ fn a_missing_scenario_says_so() {
 }
 
 #[test]
+fn a_target_that_nobody_has_is_underlined_too() {
+    // Only an engine can know: this one has no images at all, and says so without a network.
+    let place = tempfile::tempdir().unwrap();
+    let text = GOOD.replace("command = [\"./agent.sh\"]", "image = \"no-such-image:1\"\ncommand = [\"agent\"]");
+    let path = written(place.path(), &text);
+    let out = place.path().join("out").display().to_string();
+    let output = call(&["run", &path, "--engine", "embedded", "--out", &out]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("image = \"no-such-image:1\"") && said.contains("not to be had"), "{said}");
+}
+
+#[test]
 fn a_folder_that_is_not_empty_is_refused_before_anything_is_done() {
     let place = tempfile::tempdir().unwrap();
     let path = written(place.path(), GOOD);

@@ -50,12 +50,18 @@ fn options(target: Installed, cache: &Path) -> PodOptions {
 }
 
 /// An open engine, or `None` with the reason printed.
+/// Whether Docker is here. A skip says why, and fails where Docker is required.
+async fn answers() -> bool {
+    let Err(reason) = parallax::engine::docker::probe().await else { return true };
+    let required = std::env::var("PARALLAX_REQUIRE").unwrap_or_default();
+    assert!(!required.contains("docker"), "Docker is required here: {reason}");
+    println!("skipped: {reason}");
+    false
+}
+
 async fn open(target: Installed) -> Option<(Docker, PodOptions)> {
     let _guard = OPENING.lock().await;
-    if let Err(reason) = parallax::engine::docker::probe().await {
-        let required = std::env::var("PARALLAX_REQUIRE").unwrap_or_default();
-        assert!(!required.contains("docker"), "Docker is required here: {reason}");
-        println!("skipped: {reason}");
+    if !answers().await {
         return None;
     }
     let options = options(target, &std::env::temp_dir().join("parallax-test-cache"));
@@ -315,13 +321,12 @@ async fn a_target_is_built_once_with_its_scripts_run_in_a_closed_build() {
 async fn an_image_that_cannot_be_had_is_named() {
     let image = Some(String::from("no-such-image-of-parallax:1"));
     let _guard = OPENING.lock().await;
-    if parallax::engine::docker::probe().await.is_err() {
-        println!("skipped: no Docker");
+    if !answers().await {
         return;
     }
     let cache = std::env::temp_dir().join("parallax-test-cache");
     let refused = Docker::open(options(Installed { image, ..bare() }, &cache)).await.unwrap_err();
-    assert!(matches!(refused, EngineError::Missing(_)), "{refused:?}");
+    assert!(matches!(refused, EngineError::NoTarget { key: "image", .. }), "{refused:?}");
     assert!(refused.to_string().contains("no-such-image-of-parallax:1"), "{refused}");
 }
 

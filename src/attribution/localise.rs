@@ -25,6 +25,12 @@ const GUESSES: usize = 3;
 /// Failures to find a rule before a signal is given up.
 const MOST_FAILURES: usize = 3;
 
+/// Runs that must speak for a guess, none against it, before a counterexample is believed after two runs that agree …
+const WELL_SUPPORTED: usize = 3;
+/// … else it takes three: what shows by chance in one run of six does so twice in a row among a few dozen noisy features, and
+/// a search that follows it costs dozens of runs.
+const COPIES_IF_RARE: usize = 3;
+
 /// Cells whose own runs disagree before a signal is left to the noisy track …
 const UPSETS: usize = 2;
 /// … unless its rules explain so many runs for each: a rare perturbation must not cost what is already learned. Where
@@ -114,7 +120,11 @@ impl Search {
                 return if self.tabulate() { Ending::Explained } else { Ending::GivenUp };
             }
             let before = self.board.with(|evidence| self.mispredicted(evidence).len());
-            let (seen, control) = self.case_and_control(&bad.cell).await;
+            let (mut seen, mut control) = self.case_and_control(&bad.cell, 2).await;
+            let copies = self.board.with(|evidence| self.copies(evidence, &bad));
+            if seen.len() < copies && seen.iter().all(|value| *value == bad.value) {
+                (seen, control) = self.case_and_control(&bad.cell, copies).await;
+            }
             if control.is_some_and(|value| value != self.rules.predict(&self.baseline)) {
                 // The baseline itself is no longer what it was: time makes a difference, not only the environment.
                 return Ending::Noisy;
@@ -157,18 +167,25 @@ impl Search {
         self.board.observe(cells, copies, self.feature).await
     }
 
-    /// The values of a cell that was run twice at least, and the baseline's value in a run no earlier than the round of the
-    /// last of these: what drifts or sticks must not pass for an effect of the environment. One control serves all signals.
-    async fn case_and_control(&mut self, cell: &Assignment) -> (Vec<Value>, Option<Value>) {
+    /// How many agreeing runs of a counterexample's cell are asked for.
+    fn copies(&self, evidence: &Evidence, bad: &Counterexample) -> usize {
+        let well = self.scored_guesses(evidence, bad).iter().any(|(support, _)| *support >= WELL_SUPPORTED);
+        if well { 2 } else { COPIES_IF_RARE }
+    }
+
+    /// The values of a cell that was run `copies` times at least, and the baseline's value in a run no earlier than the
+    /// round of the last of these: what drifts or sticks must not pass for an effect of the environment. One control serves
+    /// all signals.
+    async fn case_and_control(&mut self, cell: &Assignment, copies: usize) -> (Vec<Value>, Option<Value>) {
         let (missing, controls) = self.board.with(|evidence| {
             let round = |cell| evidence.of(cell).last().map(|run| evidence.runs()[*run].cell.round);
-            let missing = 2_usize.saturating_sub(evidence.of(cell).len());
+            let missing = copies.saturating_sub(evidence.of(cell).len());
             let stale = missing > 0 || round(&self.baseline) < round(cell);
             (missing, evidence.of(&self.baseline).len() + evidence.lost(&self.baseline) + usize::from(stale))
         });
         self.asked += missing;
         let (mut seen, mut control) = Both {
-            first: Join::new(self.board.observe(vec![cell.clone()], 2, self.feature)),
+            first: Join::new(self.board.observe(vec![cell.clone()], copies, self.feature)),
             second: Join::new(self.board.observe(vec![self.baseline.clone()], controls, self.feature)),
         }
         .await;
@@ -252,6 +269,11 @@ impl Search {
     /// Factor sets whose levels in the counterexample always came with its value: those of this signal's rules first,
     /// then single factors and pairs by the number of runs that speak for them.
     fn guesses(&self, evidence: &Evidence, bad: &Counterexample) -> Vec<Vec<usize>> {
+        self.scored_guesses(evidence, bad).into_iter().map(|(_, set)| set).collect()
+    }
+
+    /// The same with the number of runs that speak for each.
+    fn scored_guesses(&self, evidence: &Evidence, bad: &Counterexample) -> Vec<(usize, Vec<usize>)> {
         let all = self.leaving(&bad.cell);
         let mut candidates: BTreeSet<Vec<usize>> = all.iter().map(|factor| vec![*factor]).collect();
         for (at, one) in all.iter().enumerate() {
@@ -286,7 +308,7 @@ impl Search {
         // A single factor that explains beats a pair that holds it; among pairs the best supported comes first.
         scored.sort();
         scored.truncate(GUESSES);
-        scored.into_iter().map(|(_, _, _, set)| set).collect()
+        scored.into_iter().map(|(_, _, against, set)| (usize::MAX - against, set)).collect()
     }
 
     /// Makes a set that keeps the misprediction minimal by leaving out one factor after the other.

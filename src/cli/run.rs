@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::console::{self, Progress};
 use super::exit::Exit;
 use super::failure::Failure;
+use crate::engine::EngineError;
 use crate::engine::select::Choice;
+use crate::report::escape;
 use crate::report::{Json, Markdown, Report as _};
 use crate::run::session::{self, Request};
 use crate::run::{RunError, usage};
@@ -133,6 +135,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
                 path.display(),
                 out.display()
             )));
+        }
+        Err(RunError::Engine(EngineError::NoTarget { key, message })) => {
+            let message = message.lines().map(escape::terminal).collect::<Vec<_>>().join(" ");
+            let (text, overrides) = (&request.scenario_text, &request.overrides);
+            return Err(scenario::no_target(path, text, overrides, key, &message).into());
         }
         Err(error) => return Err(error.into()),
     };

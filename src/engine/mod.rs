@@ -59,6 +59,14 @@ pub enum EngineError {
     /// The machine lacks something; the message says what and how to mend it.
     #[error("{0}")]
     Missing(String),
+    /// There is no such target: the scenario names a package, a version or an image that nobody has.
+    #[error("{message}")]
+    NoTarget {
+        /// The key of the scenario's `[target]` that is wrong: `npm`, `version`, `image`, …
+        key: &'static str,
+        /// What was asked for, what came of it, and the remedy.
+        message: String,
+    },
     /// The canary saw something reachable that must not be, or its positive control failed: nothing may run.
     #[error("the isolation check failed: {0}")]
     Canary(String),

@@ -40,9 +40,10 @@ pub async fn choose(choice: Choice, source: &Source) -> Result<Kind, EngineError
     match choice {
         // Whether they answer is found out by opening them, with messages of their own.
         Choice::Docker => Ok(Kind::Docker),
-        Choice::Embedded if image => {
-            Err(EngineError::Missing("a target that is a container image needs Docker: use --engine docker".into()))
-        }
+        Choice::Embedded if image => Err(EngineError::NoTarget {
+            key: "image",
+            message: "a target that is a container image needs Docker: use --engine docker".into(),
+        }),
         Choice::Embedded => Ok(Kind::Embedded),
         Choice::Auto => {
             let Err(no_docker) = docker::probe().await else { return Ok(Kind::Docker) };

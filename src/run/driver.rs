@@ -174,7 +174,9 @@ impl Driver {
             let outcome = match result {
                 Ok(capture) => Ok(Arc::new(capture)),
                 Err(EngineError::Cancelled) => return Err(RunError::Interrupted),
-                Err(error @ (EngineError::Missing(_) | EngineError::Canary(_))) => return Err(error.into()),
+                Err(error @ (EngineError::Missing(_) | EngineError::NoTarget { .. } | EngineError::Canary(_))) => {
+                    return Err(error.into());
+                }
                 Err(error) => Err(EngineFailure { message: error.to_string() }),
             };
             (self.listener)(Event::Finished { cell: cell.id.clone(), observed: outcome.is_ok() });

@@ -53,6 +53,27 @@ pub fn parse(text: &str, name: &str, folder: &Path, overrides: &[String]) -> Res
     }
 }
 
+/// A refusal of a target that only an engine could know to be missing: `key` of `[target]` is underlined in the sources
+/// of a scenario that [`load`] took. `message` says what was asked for and how to mend it.
+#[must_use]
+pub fn no_target(path: &Path, text: &str, overrides: &[String], key: &str, message: &str) -> Box<ScenarioError> {
+    let mut sources = Sources::new(&path.display().to_string(), text);
+    let settings: Vec<Setting> = overrides.iter().map(|argument| Setting::new(argument, &mut sources)).collect();
+    let mut refusals = Refusals::default();
+    let span = document(text, &settings).ok().and_then(|document| {
+        let target = &document.target;
+        let package = target.npm.as_ref().or(target.pypi.as_ref()).or(target.image.as_ref());
+        let package = package.map(|package| package.span.clone());
+        let version = target.version.as_ref().map(|version| version.span.clone());
+        if key == "version" { version.or(package) } else { package }
+    });
+    refusals.push(match span {
+        Some(span) => Refusal::at(span, message, "not to be had"),
+        None => Refusal::nowhere(message),
+    });
+    refusals.into_error(&sources)
+}
+
 fn document(text: &str, settings: &[Setting]) -> Result<Document, Refusal> {
     let mut root = DeTable::parse(text).map_err(|error| syntax(text, &error))?;
     for setting in settings {

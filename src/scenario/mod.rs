@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{load, parse};
+pub use check::{load, no_target, parse};
 pub use constraint::Forbidden;
 pub use document::json_schema;
 pub use error::ScenarioError;

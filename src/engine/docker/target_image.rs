@@ -65,10 +65,13 @@ pub(super) async fn provide(client: &Client, owner: &Owner, options: &PodOptions
 async fn fetch(client: &Client, reference: &str) -> Result<String, EngineError> {
     if find(client, reference).await?.is_none() {
         pull(client, reference).await.map_err(|problem| {
-            EngineError::Missing(format!(
-                "the target's image `{reference}` is not here and could not be pulled ({problem}): build or load it first \
-                 (`docker build -t {reference} .`, `docker load`), or check its name"
-            ))
+            EngineError::NoTarget {
+                key: "image",
+                message: format!(
+                    "the target's image `{reference}` is not here and could not be pulled ({problem}): build or load it first \
+                     (`docker build -t {reference} .`, `docker load`), or check its name"
+                ),
+            }
         })?;
     }
     Ok(reference.to_owned())

@@ -245,7 +245,12 @@ fn explain(asked: &str, said: &Said) -> EngineError {
         _ => "`npm install` of the same package in an empty folder shows the whole story",
     };
     let code = if code.is_empty() { String::new() } else { format!("{code}: ") };
-    EngineError::Missing(format!("npm could not fetch {asked}: {code}{reason}. {remedy}"))
+    let message = format!("npm could not fetch {asked}: {code}{reason}. {remedy}");
+    match kind {
+        "E404" => EngineError::NoTarget { key: "npm", message },
+        "ETARGET" | "ENOVERSIONS" => EngineError::NoTarget { key: "version", message },
+        _ => EngineError::Missing(message),
+    }
 }
 
 /// Builds `root/` from what npm left in the staging folder; gives the names of the package's programs with what they are.

@@ -312,7 +312,12 @@ fn explain(wanted: &str, python: &str, client: &Client, said: &Said) -> EngineEr
     } else {
         String::from("`pip download --only-binary=:all:` of the same package shows the whole story")
     };
-    EngineError::Missing(format!("pip could not fetch {wanted}: {reason}. {remedy}"))
+    let message = format!("pip could not fetch {wanted}: {reason}. {remedy}");
+    if lost.iter().any(|sign| all.contains(sign)) || !all.contains("No matching distribution") {
+        return EngineError::Missing(message);
+    }
+    let key = if all.contains("(from versions: none)") { "pypi" } else { "version" };
+    EngineError::NoTarget { key, message }
 }
 
 /// What pip reports of an installation.
