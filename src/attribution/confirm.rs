@@ -520,4 +520,24 @@ mod tests {
         assert_eq!(confirmation.claims()[0].standing, Standing::Futile);
         assert!(runs < 40, "{runs}");
     }
+
+    #[test]
+    fn when_runs_end_a_claim_stands_by_its_own_e_and_each_factor_by_its_coins() {
+        let evidence = history(|cell| Some(ValueId(u32::from(cell.level(0) == 1))));
+        let when = vec![
+            Literal { factor: 0, levels: BTreeSet::from([1]) },
+            Literal { factor: 1, levels: BTreeSet::from([1]) },
+        ];
+        let rules = RuleList { base: Some(ValueId(0)), rules: vec![Rule { when, value: Some(ValueId(1)) }] };
+        let mut claim = Claim::new(0, rules, false, &evidence);
+        (claim.e, claim.e_factor) = (300.0, vec![60.0, 5.0]);
+        claim.judge(200.0);
+        assert_eq!(claim.standing, Standing::Live, "its second factor needs more coins");
+        claim.close(200.0);
+        assert_eq!(claim.standing, Standing::Confirmed);
+        assert_eq!(claim.confirmed_factors(200.0), [true, false]);
+        let mut short = Claim { e: 150.0, standing: Standing::Live, ..claim };
+        short.close(200.0);
+        assert_eq!(short.standing, Standing::Live, "below the threshold nothing stands");
+    }
 }

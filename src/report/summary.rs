@@ -217,3 +217,31 @@ pub(super) fn places(finding: &Finding, shown: usize) -> (Vec<&str>, usize) {
 pub(super) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing::finding;
+
+    fn rule(levels: &[&str], value: &str) -> Rule {
+        let levels = levels.iter().map(|level| (*level).to_owned()).collect();
+        Rule { when: BTreeMap::from([(String::from("timezone"), levels)]), value: Some(value.to_owned()) }
+    }
+
+    #[test]
+    fn rules_stay_in_the_order_of_levels_unless_a_later_one_overrides() {
+        let shown = |rules: Vec<Rule>| {
+            let finding = Finding { rule: rules, ..finding() };
+            rule_lines(&finding).into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(vec![rule(&["a"], "1"), rule(&["b"], "2"), rule(&["c"], "3")]), ["1", "2", "3"]);
+        assert_eq!(shown(vec![rule(&["a", "b"], "1"), rule(&["b"], "2")]), ["2", "1"], "the exception first");
+    }
+
+    #[test]
+    fn a_factor_that_is_only_suggested_is_said_to_be() {
+        assert_eq!(suggested(&finding()), None);
+        let finding = Finding { suggested: vec!["timezone".into()], ..finding() };
+        assert!(suggested(&finding).is_some_and(|text| text.contains("needs timezone is suggested")));
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ fn look(challenge: &Challenge) -> Report {
         report.processes.push(pid);
         // The kernel grants these exactly where it would grant tracing.
         let open = ["environ", "mem", "maps"].iter().any(|file| readable(&format!("/proc/{pid}/{file}")));
-        if open && !(pid == 1 && is_plain_init()) {
+        if open && !(pid == 1 && is_plain_init(Path::new("/proc"))) {
             report.readable.push(pid);
         }
     }
@@ -119,8 +120,12 @@ fn processes() -> Vec<u32> {
     pids
 }
 
-fn is_plain_init() -> bool {
-    std::fs::read_to_string("/proc/1/comm").is_ok_and(|name| INITS.contains(&name.trim_end()))
+/// Whether process 1 below `proc` is an engine's init that sees the very files that we see. A process of that name from
+/// elsewhere, such as one that came in with the network's holder, is not.
+fn is_plain_init(proc: &Path) -> bool {
+    let mounts = |process: &str| std::fs::read_link(proc.join(process).join("ns/mnt")).ok();
+    let named = std::fs::read_to_string(proc.join("1/comm")).is_ok_and(|name| INITS.contains(&name.trim_end()));
+    named && mounts("self").is_some() && mounts("self") == mounts("1")
 }
 
 fn readable(path: &str) -> bool {
@@ -188,5 +193,27 @@ fn failure(error: &std::io::Error) -> String {
         // No IPv6 in this kernel at all.
         _ if error.raw_os_error() == Some(97) => "unreachable".to_owned(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_init_that_sees_our_own_files_may_be_open() {
+        let plain = |name: &str, theirs: &str| {
+            let proc = tempfile::tempdir().unwrap();
+            for (process, mounts) in [("1", theirs), ("self", "mnt:[7]")] {
+                std::fs::create_dir_all(proc.path().join(process).join("ns")).unwrap();
+                std::os::unix::fs::symlink(mounts, proc.path().join(process).join("ns/mnt")).unwrap();
+            }
+            std::fs::write(proc.path().join("1/comm"), name).unwrap();
+            is_plain_init(proc.path())
+        };
+        assert!(plain("docker-init\n", "mnt:[7]"));
+        assert!(!plain("docker-init\n", "mnt:[8]"), "an init of another container");
+        assert!(!plain("parallax\n", "mnt:[7]"), "not an init at all");
+        assert!(!is_plain_init(Path::new("/nowhere")), "nothing known");
     }
 }
