@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::board::Board;
+use super::both::Both;
 use super::evidence::{Evidence, Value};
 use super::rule::{Literal, Rule, RuleList};
 use super::screen::Signal;
@@ -184,10 +185,10 @@ impl Search {
             (missing, evidence.of(&self.baseline).len() + evidence.lost(&self.baseline) + usize::from(stale))
         });
         self.asked += missing;
-        let (mut seen, mut control) = Both {
-            first: Join::new(self.board.observe(vec![cell.clone()], copies, self.feature)),
-            second: Join::new(self.board.observe(vec![self.baseline.clone()], controls, self.feature)),
-        }
+        let (mut seen, mut control) = Both::of(
+            self.board.observe(vec![cell.clone()], copies, self.feature),
+            self.board.observe(vec![self.baseline.clone()], controls, self.feature),
+        )
         .await;
         (seen.remove(0), control.remove(0).last().copied())
     }
@@ -366,8 +367,7 @@ impl Search {
         let probes: Vec<Assignment> = sweep.iter().map(|(factor, level)| minimal.with(*factor, *level)).collect();
         let fresh = self.board.observe(vec![minimal.clone()], 2, self.feature);
         self.asked += sweep.len();
-        let (fresh, swept) =
-            Both { first: Join::new(fresh), second: Join::new(self.board.observe(probes, 1, self.feature)) }.await;
+        let (fresh, swept) = Both::of(fresh, self.board.observe(probes, 1, self.feature)).await;
         self.starved |= self.board.exhausted() && (fresh[0].len() < 2 || swept.iter().any(Vec::is_empty));
         if self.starved || fresh[0].iter().any(|value| *value != bad.value) || fresh[0].is_empty() {
             return false;
@@ -441,57 +441,4 @@ fn spread(baseline: &Assignment, factors: &[usize], key: &[u16]) -> Assignment {
         cell.0[*factor] = *level;
     }
     cell
-}
-
-/// A future that keeps its result until it is taken.
-struct Join<F: Future> {
-    future: F,
-    result: Option<F::Output>,
-}
-
-impl<F: Future + Unpin> Join<F>
-where
-    F::Output: Unpin,
-{
-    fn new(future: F) -> Self {
-        Self { future, result: None }
-    }
-
-    fn poll(&mut self, context: &mut std::task::Context<'_>) -> bool {
-        if self.result.is_none()
-            && let std::task::Poll::Ready(value) = Pin::new(&mut self.future).poll(context)
-        {
-            self.result = Some(value);
-        }
-        self.result.is_some()
-    }
-}
-
-/// Polls both on every turn, so that both have their wants on the board. (`join!` of a runtime would wait for wakers,
-/// which the board does not use.)
-struct Both<A: Future, B: Future> {
-    first: Join<A>,
-    second: Join<B>,
-}
-
-impl<A, B> Future for Both<A, B>
-where
-    A: Future + Unpin,
-    B: Future + Unpin,
-    A::Output: Unpin,
-    B::Output: Unpin,
-{
-    type Output = (A::Output, B::Output);
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
-        let this = &mut *self;
-        let (first, second) = (this.first.poll(context), this.second.poll(context));
-        if !(first && second) {
-            return std::task::Poll::Pending;
-        }
-        match (this.first.result.take(), this.second.result.take()) {
-            (Some(first), Some(second)) => std::task::Poll::Ready((first, second)),
-            _ => std::task::Poll::Pending,
-        }
-    }
 }

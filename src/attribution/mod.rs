@@ -7,6 +7,8 @@
 //! code that awaits runs of the agent; [`board`] turns it into rounds of cells, without any runtime.
 
 pub mod board;
+mod both;
+pub mod claim;
 pub mod confirm;
 pub mod description;
 pub mod effect;
