@@ -10,7 +10,7 @@ use crate::attribution::procedure::{Judged, Need, Procedure};
 use crate::attribution::screen;
 use crate::capture::{Capture, Record};
 use crate::cell::Cell;
-use crate::design::{CoverDesign, Space};
+use crate::design::{self, CoverDesign, Space};
 use crate::feature::{Extractor, Observation};
 use crate::finding::group::{self, Material};
 use crate::finding::{CellCounts, Findings, Power, SCHEMA_VERSION, Verdict};
@@ -51,8 +51,9 @@ impl Campaign {
     #[must_use]
     pub fn new(scenario: Arc<Scenario>, seed: u64) -> Self {
         let space = Space::of(&scenario);
+        let design = design::cover(&space, scenario.design, &scenario.matrix, seed);
         Self {
-            procedure: Procedure::new(Arc::clone(&space), scenario.design, seed),
+            procedure: Procedure::of_design(Arc::clone(&space), scenario.design, design, seed),
             extractor: Extractor::new(Arc::clone(&scenario)),
             cover: Vec::new(),
             captures: Vec::new(),
@@ -123,6 +124,12 @@ impl Campaign {
     #[must_use]
     pub fn expected_cells(&self) -> usize {
         self.procedure.expected_cells()
+    }
+
+    /// How many cells the phases (cover, explain, confirm) will probably have, before any has begun.
+    #[must_use]
+    pub fn expected_by_phase(&self) -> [usize; 3] {
+        self.procedure.expected_by_phase()
     }
 
     /// What has been noticed so far, a line each: how many places seem to depend on which factors.

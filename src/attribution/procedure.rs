@@ -16,12 +16,14 @@ use super::screen::{self, Signal};
 use crate::cell::{Assignment, Cell, CellId, Phase};
 use crate::design::{self, CoverDesign, Space, randomise};
 use crate::feature::Row;
-use crate::scenario::DesignOptions;
+use crate::scenario::{DesignOptions, Matrix};
 
 /// Runs that all explanations together may ask for.
 const MOST_EXPLAIN: usize = 400;
 /// Runs that all confirmations together may ask for.
 const MOST_CONFIRM: usize = 120;
+/// Runs that confirmations usually ask for.
+const EXPECTED_CONFIRM: usize = 30;
 /// Explanations run over again for signals that came apart under new runs.
 const MOST_WAVES: u32 = 3;
 /// Share of α for the first confirmation; the rest is for claims that were contradicted, learned anew and confirmed
@@ -95,15 +97,17 @@ enum Stage {
 }
 
 impl Procedure {
-    /// A procedure that has asked for nothing yet.
+    /// A procedure that has asked for nothing yet and begins with a plain covering array.
     #[must_use]
     pub fn new(space: Arc<Space>, options: DesignOptions, seed: u64) -> Self {
-        let budget = options.budget as usize;
-        let replicates = options.replicates as usize;
-        let minimum = (options.minimum_rows as usize).min(budget.saturating_sub(replicates));
-        let mut design = design::cover(&space, options.strength, minimum, replicates, seed);
-        let cut_short = design.cells.len() > budget;
-        design.cells.truncate(budget);
+        let design = design::cover(&space, options, &Matrix::default(), seed);
+        Self::of_design(space, options, design, seed)
+    }
+
+    /// A procedure that has asked for nothing yet and begins with these cells.
+    #[must_use]
+    pub fn of_design(space: Arc<Space>, options: DesignOptions, design: CoverDesign, seed: u64) -> Self {
+        let cut_short = design.left_out > 0;
         Self {
             board: Board::new(Arc::clone(&space)),
             more: noisy::more(&space, &mut randomise::generator(seed, "more runs")).into(),
@@ -424,14 +428,29 @@ impl Procedure {
         self.explanations.iter().map(|done| (done.signal.features.clone(), done.rules.clone())).collect()
     }
 
+    /// How many cells the phases (cover, explain, confirm) will probably have, before any has begun: where something is
+    /// found, the levels of the factors are swept and coins are flipped. A guess, within the budget.
+    #[must_use]
+    pub fn expected_by_phase(&self) -> [usize; 3] {
+        let cover = self.design.cells.len();
+        let left = (self.options.budget as usize).saturating_sub(cover);
+        let explain = self.sweeps().min(left);
+        [cover, explain, EXPECTED_CONFIRM.min(left - explain)]
+    }
+
+    /// Levels other than the baseline's.
+    fn sweeps(&self) -> usize {
+        self.space.levels.iter().map(|levels| usize::from(*levels).saturating_sub(1)).sum()
+    }
+
     /// How many cells the whole run will probably have.
     #[must_use]
     pub fn expected_cells(&self) -> usize {
-        let sweeps: usize = self.space.levels.iter().map(|levels| usize::from(*levels) - 1).sum();
+        let sweeps = self.sweeps();
         let ahead = match &self.stage {
-            Stage::Begin | Stage::Cover => sweeps + 30,
+            Stage::Begin | Stage::Cover => sweeps + EXPECTED_CONFIRM,
             Stage::Explain { .. } => {
-                (sweeps + 30).saturating_sub(self.planned.saturating_sub(self.design.cells.len())).max(12)
+                (sweeps + EXPECTED_CONFIRM).saturating_sub(self.planned.saturating_sub(self.design.cells.len())).max(12)
             }
             Stage::Confirm { .. } | Stage::Over => 0,
         };

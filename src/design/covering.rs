@@ -10,8 +10,11 @@ use super::randomise::{self, Generator};
 use super::{Space, tabu};
 use crate::cell::Assignment;
 
-/// Candidate rows for each row.
+/// Candidate rows for each row, where these are not too much work.
 const CANDIDATES: usize = 30;
+/// Looks at a combination that choosing candidates may take, roughly: of the order of ten seconds. Counted and not timed,
+/// so that the same seed gives the same array on every machine.
+const LOOKS: usize = 3_000_000_000;
 
 /// A covering array, verified.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct CoveringArray {
     pub tuples_covered: u64,
     /// Combinations that the constraints allow.
     pub tuples_total: u64,
+    /// No array that has what was asked for has fewer rows.
+    pub lower_bound: usize,
 }
 
 /// How hard to look for a smaller array.
@@ -43,14 +48,16 @@ pub fn array(
     generator: &mut Generator,
 ) -> CoveringArray {
     let mut open = Coverage::new(space, strength);
+    let lower_bound = open.lower_bound();
     let given: Vec<Vec<u16>> = given.iter().filter(|row| space.allows(row)).map(|row| row.0.clone()).collect();
     for row in &given {
         open.add(row);
     }
     let mut rows: Vec<Vec<u16>> = Vec::new();
+    let candidates = candidates(&open, lower_bound);
     while !open.open().is_empty() {
         let mut best: Option<(usize, Vec<u16>)> = None;
-        for _ in 0..CANDIDATES {
+        for _ in 0..candidates {
             let Some(row) = candidate(&open, space, generator) else { continue };
             let gain = open.first_here(&row);
             if best.as_ref().is_none_or(|(most, _)| gain > *most) {
@@ -64,30 +71,21 @@ pub fn array(
         rows.push(row);
     }
     if open.open().is_empty() {
-        let floor = effort.enough.max(lower_bound(space, strength)).saturating_sub(given.len());
+        let floor = effort.enough.max(lower_bound).saturating_sub(given.len());
         tabu::shrink(space, &mut open, &mut rows, floor, effort.changes, generator);
     }
     let rows: Vec<Assignment> = given.into_iter().chain(rows).map(Assignment).collect();
     let (tuples_covered, tuples_total) = coverage::measure(space, strength, &rows);
-    CoveringArray { rows, tuples_covered, tuples_total }
+    CoveringArray { rows, tuples_covered, tuples_total, lower_bound }
 }
 
-/// No array is smaller: the product of the largest level counts (without constraints).
-fn lower_bound(space: &Space, strength: &Strength) -> usize {
-    if !space.constraints.is_empty() {
-        return 1;
-    }
-    let largest = |mut levels: Vec<usize>, take: usize| {
-        levels.sort_unstable_by(|a, b| b.cmp(a));
-        levels.into_iter().take(take).product::<usize>()
-    };
-    let of = |factor: &usize| usize::from(space.levels[*factor]);
-    let everywhere = largest(space.levels.iter().map(|levels| usize::from(*levels)).collect(), strength.base);
-    strength
-        .extra
-        .iter()
-        .map(|(among, strength)| largest(among.iter().map(of).collect(), *strength))
-        .fold(everywhere, usize::max)
+/// How many candidates there are for each row: fewer where sets of factors and rows are so many that [`LOOKS`] would not do.
+fn candidates(open: &Coverage, lower_bound: usize) -> usize {
+    let looks: usize =
+        open.levels.iter().zip(&open.member).map(|(levels, sets)| usize::from(*levels) * sets.len()).sum();
+    // Greedy arrays have about four times as many rows as the bound.
+    let rows = lower_bound.saturating_mul(4);
+    (LOOKS / looks.saturating_mul(rows).max(1)).clamp(1, CANDIDATES)
 }
 
 /// Grows a row from a random uncovered combination of one of the sets that have most of them.
