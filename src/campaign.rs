@@ -126,10 +126,15 @@ impl Campaign {
         self.procedure.expected_cells()
     }
 
-    /// How many cells the phases (cover, explain, confirm) will probably have, before any has begun.
+    /// Best estimate, before anything was run, of how many cells each phase (cover, explain, confirm) will have: to explain
+    /// what is seen, the levels of the factors are swept.
     #[must_use]
     pub fn expected_by_phase(&self) -> [usize; 3] {
-        self.procedure.expected_by_phase()
+        let cover = self.design().cells.len();
+        let ahead = self.expected_cells().saturating_sub(cover);
+        let sweeps: usize = self.space.levels.iter().map(|levels| usize::from(levels.saturating_sub(1))).sum();
+        let explain = sweeps.min(ahead);
+        [cover, explain, ahead - explain]
     }
 
     /// What has been noticed so far, a line each: how many places seem to depend on which factors.

@@ -68,13 +68,13 @@ impl Task {
     fn array(&self, changes: usize, seed: u64) -> CoveringArray {
         let strength = Strength { base: self.strength, extra: self.stronger.iter().cloned().collect() };
         let given: Vec<Assignment> = self.given.iter().cloned().map(Assignment).collect();
-        let effort = Effort { changes, enough: 1 };
+        let effort = Effort { changes, enough: 1, most: usize::MAX };
         covering::array(&self.space(), &strength, &given, effort, &mut randomise::generator(seed, "test"))
     }
 
     fn options(&self, budget: u32) -> DesignOptions {
         let strength = u8::try_from(self.strength).unwrap();
-        DesignOptions { strength, budget, replicates: 3, minimum_rows: 10, alpha: 0.05 }
+        DesignOptions { strength, budget, replicates: 3, minimum_rows: 40, alpha: 0.05 }
     }
 
     fn matrix(&self, kind: MatrixKind) -> Matrix {
@@ -171,6 +171,11 @@ proptest! {
         prop_assert_eq!(rows(&searched.rows), rows(&task.array(2_000, seed).rows));
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 50, ..ProptestConfig::default() })]
+
     #[test]
     fn a_design_of_any_kind_counts_its_own_coverage_right(
         task in tasks(), kind in prop::sample::select(MatrixKind::ALL.to_vec()), budget in 4_u32..400, seed in any::<u64>(),
@@ -246,6 +251,20 @@ fn a_design_that_the_budget_cuts_says_so_and_keeps_given_cells_and_replicates() 
     assert!(task.given.iter().all(|given| cells.contains(given)));
     assert!(design.requirements.iter().all(|said| 0 < said.covered && said.covered < said.total), "{design:?}");
     assert_eq!(task.cover(MatrixKind::Covering, 400, 7).left_out, 0);
+}
+
+/// Ninety thousand pairs, and room for fifty rows: the work is bounded by the room, and each row covers what it can.
+#[test]
+fn an_array_far_above_the_budget_is_not_built_whole() {
+    let task =
+        Task { levels: vec![300, 300, 3], forbidden: vec![], strength: 2, stronger: None, given: vec![vec![7, 7, 2]] };
+    let design = task.cover(MatrixKind::Covering, 53, 1);
+    assert_eq!((design.cells.len(), design.rows, design.lower_bound), (53, 50, 90_000));
+    assert_eq!(design.left_out, 89_950);
+    assert!(rows(&design.cells).contains(&task.given[0]));
+    // Fifty rows have fifty pairs of each two factors at best; the baselines add three.
+    let [said] = &design.requirements[..] else { panic!("{design:?}") };
+    assert!((140..=153).contains(&said.covered), "{}", said.covered);
 }
 
 #[test]

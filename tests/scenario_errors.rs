@@ -406,7 +406,7 @@ fn higher_strengths_that_cannot_be() {
     // What is covered anyway need not be asked for.
     assert!(set(&stronger(all, "3"), &["design.strength=3"]).unwrap().matrix.stronger.is_empty());
     let zones = "[factors.timezone]\nlevels = \"timezones:all\"\n[factors.locale]\nlevels = \"locales:common\"\n";
-    let hosts: Vec<String> = (0..300).map(|n| format!("\"http://h{n}\"")).collect();
+    let hosts: Vec<String> = (0..700).map(|n| format!("\"http://h{n}\"")).collect();
     let hosts = format!("[factors.base_url]\nvariable = \"U\"\nlevels = [{}]\n", hosts.join(", "));
     let vast = with(NPM, &format!("{zones}{hosts}[design]\nstrength = 3"));
     refused(&vast, "combinations of levels to cover, and 8000000 can be", "3", "[[design.stronger]]");

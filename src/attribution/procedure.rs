@@ -22,8 +22,6 @@ use crate::scenario::{DesignOptions, Matrix};
 const MOST_EXPLAIN: usize = 400;
 /// Runs that all confirmations together may ask for.
 const MOST_CONFIRM: usize = 120;
-/// Runs that confirmations usually ask for.
-const EXPECTED_CONFIRM: usize = 30;
 /// Explanations run over again for signals that came apart under new runs.
 const MOST_WAVES: u32 = 3;
 /// Share of α for the first confirmation; the rest is for claims that were contradicted, learned anew and confirmed
@@ -428,29 +426,14 @@ impl Procedure {
         self.explanations.iter().map(|done| (done.signal.features.clone(), done.rules.clone())).collect()
     }
 
-    /// How many cells the phases (cover, explain, confirm) will probably have, before any has begun: where something is
-    /// found, the levels of the factors are swept and coins are flipped. A guess, within the budget.
-    #[must_use]
-    pub fn expected_by_phase(&self) -> [usize; 3] {
-        let cover = self.design.cells.len();
-        let left = (self.options.budget as usize).saturating_sub(cover);
-        let explain = self.sweeps().min(left);
-        [cover, explain, EXPECTED_CONFIRM.min(left - explain)]
-    }
-
-    /// Levels other than the baseline's.
-    fn sweeps(&self) -> usize {
-        self.space.levels.iter().map(|levels| usize::from(*levels).saturating_sub(1)).sum()
-    }
-
     /// How many cells the whole run will probably have.
     #[must_use]
     pub fn expected_cells(&self) -> usize {
-        let sweeps = self.sweeps();
+        let sweeps: usize = self.space.levels.iter().map(|levels| usize::from(*levels) - 1).sum();
         let ahead = match &self.stage {
-            Stage::Begin | Stage::Cover => sweeps + EXPECTED_CONFIRM,
+            Stage::Begin | Stage::Cover => sweeps + 30,
             Stage::Explain { .. } => {
-                (sweeps + EXPECTED_CONFIRM).saturating_sub(self.planned.saturating_sub(self.design.cells.len())).max(12)
+                (sweeps + 30).saturating_sub(self.planned.saturating_sub(self.design.cells.len())).max(12)
             }
             Stage::Confirm { .. } | Stage::Over => 0,
         };

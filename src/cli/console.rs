@@ -87,7 +87,7 @@ pub(super) fn list(lines: &[(&str, String)], width: usize) -> String {
     for (name, said) in lines {
         for (n, line) in wrap(said, width.saturating_sub(names).max(20)).iter().enumerate() {
             let name = if n == 0 { name } else { "" };
-            list += &format!("{name:names$}{line}\n");
+            list.extend([format!("{name:names$}"), line.clone(), String::from("\n")]);
         }
     }
     list

@@ -135,20 +135,24 @@ fn summary(
         .collect();
     lines.push(("baseline", format!("{} (· in the table)", escape::terminal(&baseline.join(" · ")))));
     let baselines = cells.iter().filter(|cell| cell.levels.0.iter().all(|level| *level == 0)).count();
-    let mut size = format!("{} cells in random order, {baselines} of them at the baseline", cells.len());
-    if scenario.matrix.kind == MatrixKind::Covering {
-        size += &format!(
-            "; the array has {} row{}, and none of this strength has fewer than {}",
-            design.rows,
-            plural(design.rows),
-            design.lower_bound
-        );
+    let rows = design.rows;
+    let array = if scenario.matrix.kind == MatrixKind::Covering {
+        let bound = design.lower_bound;
+        if rows < bound {
+            format!("an array of this strength has {bound} rows at least")
+        } else {
+            format!("the array has {rows} row{}, and none of this strength has fewer than {bound}", plural(rows))
+        }
     } else {
-        size += &format!("; the design has {} row{}", design.rows, plural(design.rows));
-    }
-    if design.rows < scenario.design.minimum_rows as usize && design.left_out == 0 {
-        size += &format!("; it is repeated up to {} rows (design.minimum_rows)", scenario.design.minimum_rows);
-    }
+        format!("the design has {rows} row{}", plural(rows))
+    };
+    let least = scenario.design.minimum_rows;
+    let repeated = if rows < least as usize && design.left_out == 0 {
+        format!("; it is repeated up to {least} rows (design.minimum_rows)")
+    } else {
+        String::new()
+    };
+    let size = format!("{} cells in random order, {baselines} of them at the baseline; {array}{repeated}", cells.len());
     lines.push(("size", size));
     if !scenario.matrix.given.is_empty() {
         let place =
@@ -178,7 +182,7 @@ fn summary(
         lines.push((
             "cut short",
             format!(
-                "the budget of {} cells has no room for {} rows: what they cover is not run; raise --budget, or lower \
+                "the budget of {} cells has no room for {} rows or more: what they cover is not run; raise --budget, or lower \
                  --strength",
                 scenario.design.budget, design.left_out
             ),

@@ -12,11 +12,11 @@ use crate::scenario::{DesignOptions, Matrix, MatrixKind};
 pub struct CoverDesign {
     /// Cells in run order.
     pub cells: Vec<Assignment>,
-    /// Rows of the design itself, before it was repeated or cut.
+    /// Rows of the design itself, before it was repeated or cut; fewer than the bound where it was not built whole.
     pub rows: usize,
     /// No design that has what was asked for has fewer rows.
     pub lower_bound: usize,
-    /// Rows that the budget had no room for.
+    /// Rows, at least, that the budget had no room for.
     pub left_out: usize,
     /// What was asked to be covered, and how much of it the cells have: the strength over all factors first, then the
     /// higher ones over some.
@@ -58,8 +58,11 @@ pub fn cover(space: &Space, options: DesignOptions, matrix: &Matrix, seed: u64) 
     let extra = matrix.stronger.iter().map(|one| (one.factors.clone(), usize::from(one.strength)));
     let wanted = Strength { base: strength, extra: extra.collect() };
     let array = |turn: usize, given: &[Assignment]| {
-        let effort =
-            Effort { changes: CHANGES.min(LOOKS / sets_of_a_factor(space.factors(), &wanted)), enough: minimum };
+        let effort = Effort {
+            changes: CHANGES.min(LOOKS / sets_of_a_factor(space.factors(), &wanted)),
+            enough: minimum,
+            most: room,
+        };
         let mut generator = randomise::generator(seed, &format!("covering array {turn}"));
         covering::array(space, &wanted, given, effort, &mut generator)
     };
@@ -97,6 +100,8 @@ pub fn cover(space: &Space, options: DesignOptions, matrix: &Matrix, seed: u64) 
         left_out = rows.len().saturating_sub(room);
         rows.truncate(room);
     }
+    // An array that no budget of this size can hold was not built whole.
+    left_out = left_out.max(lower_bound.saturating_sub(once.len()));
     let missing = missing(&rows);
     rows.extend(std::iter::repeat_n(baseline, missing));
     randomise::shuffle(&mut rows, &mut randomise::generator(seed, "run order"));

@@ -36,6 +36,9 @@ pub struct Effort {
     pub changes: usize,
     /// Rows below which smaller is of no use to the caller.
     pub enough: usize,
+    /// Rows above which more are of no use to the caller. Where no array that covers everything has so few, only the first
+    /// so many rows of one are built, each of which covers as much as could be found.
+    pub most: usize,
 }
 
 /// Builds a covering array that has the rows `given` (those that the constraints allow) among its own.
@@ -54,8 +57,9 @@ pub fn array(
         open.add(row);
     }
     let mut rows: Vec<Vec<u16>> = Vec::new();
-    let candidates = candidates(&open, lower_bound);
-    while !open.open().is_empty() {
+    let most = if lower_bound > effort.most { effort.most.saturating_sub(given.len()) } else { usize::MAX };
+    let candidates = candidates(&open, lower_bound.min(effort.most));
+    while !open.open().is_empty() && rows.len() < most {
         let mut best: Option<(usize, Vec<u16>)> = None;
         for _ in 0..candidates {
             let Some(row) = candidate(&open, space, generator) else { continue };
@@ -80,11 +84,11 @@ pub fn array(
 }
 
 /// How many candidates there are for each row: fewer where sets of factors and rows are so many that [`LOOKS`] would not do.
-fn candidates(open: &Coverage, lower_bound: usize) -> usize {
+fn candidates(open: &Coverage, fewest: usize) -> usize {
     let looks: usize =
         open.levels.iter().zip(&open.member).map(|(levels, sets)| usize::from(*levels) * sets.len()).sum();
     // Greedy arrays have about four times as many rows as the bound.
-    let rows = lower_bound.saturating_mul(4);
+    let rows = fewest.saturating_mul(4);
     (LOOKS / looks.saturating_mul(rows).max(1)).clamp(1, CANDIDATES)
 }
 
@@ -145,7 +149,7 @@ mod tests {
     }
 
     fn build(space: &Space, strength: usize, seed: u64) -> CoveringArray {
-        let effort = Effort { changes: 20_000, enough: 1 };
+        let effort = Effort { changes: 20_000, enough: 1, most: usize::MAX };
         array(space, &Strength::uniform(strength), &[], effort, &mut randomise::generator(seed, "test"))
     }
 
@@ -205,7 +209,7 @@ mod tests {
         let space = space(vec![3, 3, 3, 2, 2], vec![]);
         let strength = Strength { base: 2, extra: vec![(vec![0, 1, 2], 3)] };
         let given = [Assignment(vec![2, 2, 2, 1, 1])];
-        let effort = Effort { changes: 20_000, enough: 1 };
+        let effort = Effort { changes: 20_000, enough: 1, most: usize::MAX };
         let array = array(&space, &strength, &given, effort, &mut randomise::generator(1, "test"));
         assert_eq!(array.rows[0], given[0]);
         assert_eq!(combinations(&array.rows, &[0, 1, 2]).len(), 27);

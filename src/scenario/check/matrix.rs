@@ -154,18 +154,19 @@ fn too_large(
     let levels: Vec<usize> = factors.iter().map(|factor| factor.levels.len()).collect();
     match matrix.kind {
         MatrixKind::Covering => {
-            let stronger = matrix.stronger.iter().map(|stronger| {
-                let among: Vec<usize> = stronger.factors.iter().map(|factor| levels[*factor]).collect();
-                combinations(&among, stronger.strength)
-            });
-            let all = combinations(&levels, options.strength) + stronger.sum::<f64>();
+            let stronger = matrix.stronger.iter().map(|one| (one.factors.as_slice(), one.strength));
+            let everything: Vec<usize> = (0..factors.len()).collect();
+            let asked: Vec<(&[usize], u8)> =
+                std::iter::once((everything.as_slice(), options.strength)).chain(stronger).collect();
+            let all: f64 = asked.iter().map(|(among, strength)| combinations(&levels, among, *strength)).sum();
             (all > MOST_COMBINATIONS).then(|| {
-                Refusal::at(
-                    at_stronger.or(at_strength).unwrap_or_default(),
-                    format!("there are {all:.0} combinations of levels to cover, and {MOST_COMBINATIONS:.0} can be"),
-                    "too strong",
-                )
-                .help("lower the strength, or ask for it only over the factors that matter: [[design.stronger]]")
+                let message =
+                    format!("there are {all:.0} combinations of levels to cover, and {MOST_COMBINATIONS:.0} can be");
+                let refusal = match at_stronger.or(at_strength) {
+                    Some(at) => Refusal::at(at, message, "too strong"),
+                    None => Refusal::nowhere(message),
+                };
+                refusal.help("lower the strength, or ask for it only over the factors that matter: [[design.stronger]]")
             })
         }
         MatrixKind::FullFactorial => {
@@ -202,16 +203,16 @@ fn too_large(
     }
 }
 
-/// How many combinations of levels of `strength` factors there are: the elementary symmetric polynomial of the numbers of
-/// levels. A float, for it need only be told from what is far too much.
+/// How many combinations of levels of `strength` of these factors there are: the elementary symmetric polynomial of the
+/// numbers of levels. A float, for it need only be told from what is far too much.
 #[allow(clippy::cast_precision_loss, reason = "numbers of levels")]
-fn combinations(levels: &[usize], strength: u8) -> f64 {
+fn combinations(levels: &[usize], among: &[usize], strength: u8) -> f64 {
     let strength = usize::from(strength);
     let mut sums = vec![0.0; strength + 1];
     sums[0] = 1.0;
-    for levels in levels {
+    for factor in among {
         for taken in (1..=strength).rev() {
-            sums[taken] += sums[taken - 1] * *levels as f64;
+            sums[taken] += sums[taken - 1] * levels[*factor] as f64;
         }
     }
     sums[strength]
