@@ -8,7 +8,7 @@ use std::time::Duration;
 use parallax::capture::{Body, Capture, Exchange, Outcome, Seconds, Via};
 use parallax::cell::Assignment;
 use parallax::feature::{Extractor, Observation};
-use parallax::scenario::{DesignOptions, Factor, FactorKind, Level, Limits, Scenario, Source, Stub, Target};
+use parallax::scenario::{DesignOptions, Factor, FactorKind, Level, Limits, Matrix, Scenario, Source, Stub, Target};
 
 fn main() {
     divan::main();
@@ -33,6 +33,7 @@ fn scenario() -> Arc<Scenario> {
         factors: vec![Factor { name: "timezone".into(), kind: FactorKind::Timezone, levels }],
         forbidden: Vec::new(),
         design: DesignOptions { strength: 2, budget: 200, replicates: 8, minimum_rows: 64, alpha: 0.05 },
+        matrix: Matrix::default(),
         disclosed: Vec::new(),
     })
 }

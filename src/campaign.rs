@@ -10,7 +10,7 @@ use crate::attribution::procedure::{Judged, Need, Procedure};
 use crate::attribution::screen;
 use crate::capture::{Capture, Record};
 use crate::cell::Cell;
-use crate::design::{CoverDesign, Space};
+use crate::design::{self, CoverDesign, Space};
 use crate::feature::{Extractor, Observation};
 use crate::finding::group::{self, Material};
 use crate::finding::{CellCounts, Findings, Power, SCHEMA_VERSION, Verdict};
@@ -51,8 +51,9 @@ impl Campaign {
     #[must_use]
     pub fn new(scenario: Arc<Scenario>, seed: u64) -> Self {
         let space = Space::of(&scenario);
+        let design = design::cover(&space, scenario.design, &scenario.matrix, seed);
         Self {
-            procedure: Procedure::new(Arc::clone(&space), scenario.design, seed),
+            procedure: Procedure::of_design(Arc::clone(&space), scenario.design, design, seed),
             extractor: Extractor::new(Arc::clone(&scenario)),
             cover: Vec::new(),
             captures: Vec::new(),
@@ -123,6 +124,17 @@ impl Campaign {
     #[must_use]
     pub fn expected_cells(&self) -> usize {
         self.procedure.expected_cells()
+    }
+
+    /// Best estimate, before anything was run, of how many cells each phase (cover, explain, confirm) will have: to explain
+    /// what is seen, the levels of the factors are swept.
+    #[must_use]
+    pub fn expected_by_phase(&self) -> [usize; 3] {
+        let cover = self.design().cells.len();
+        let ahead = self.expected_cells().saturating_sub(cover);
+        let sweeps: usize = self.space.levels.iter().map(|levels| usize::from(levels.saturating_sub(1))).sum();
+        let explain = sweeps.min(ahead);
+        [cover, explain, ahead - explain]
     }
 
     /// What has been noticed so far, a line each: how many places seem to depend on which factors.

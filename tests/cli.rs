@@ -149,6 +149,123 @@ fn a_plan_is_a_function_of_scenario_and_seed() {
 }
 
 #[test]
+fn options_of_the_design_go_before_the_scenario_and_must_not_contradict_each_other() {
+    let scenario = scenario("quickstart.toml");
+    let plan = |more: &[&str]| call(&[&["plan", &scenario, "--seed", "7"][..], more].concat());
+    let cells = |more: &[&str]| {
+        let output = plan(&[more, &["--json"]].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert_eq!(cells(&["--quick"]), cells(&["--set", "design.strength=1"]));
+    assert_eq!(cells(&["--deep"]), cells(&["--strength", "3"]));
+    // 12 · 4 · 3 combinations of the three largest factors, and 8 replicates.
+    assert!(cells(&["--deep"]).lines().count() >= 150);
+    let baselines = |cells: &str| cells.lines().filter(|line| line.contains("[0,0,0,0,0,0]")).count();
+    assert!(baselines(&cells(&["--replicates", "20"])) >= 20 && baselines(&cells(&[])) < 20);
+    for (wrong, said) in [
+        (&["--quick", "--deep"][..], "cannot be used with"),
+        (&["--quick", "--strength", "2"], "cannot be used with"),
+        (&["--deep", "--strength", "2"], "cannot be used with"),
+        (&["--strength", "5"], "5 is not in 1..=4"),
+        (&["--alpha", "0.5"], "must be between 0 and 0.5"),
+        (&["--alpha", "few"], "not a number"),
+        (&["--replicates", "1"], "1 is not in"),
+        (&["--budget", "9", "--set", "design.budget=8"], "both decide design.budget"),
+        (&["--deep", "--set", "design.strength = 2"], "both decide design.strength"),
+        (&["--deep", "--set", "design.kind=one_factor"], "`strength` goes with a covering array"),
+        (&["--budget", "5"], "a budget of 5 cells is too small"),
+        (&["--set", "design.kind=full_factorial"], "has 2592 cells, and with"),
+        (&["--cell-seconds", "0"], "must be above 0"),
+        (&["--csv", "-", "--json"], "cannot be used with"),
+    ] {
+        for command in ["plan", "run"] {
+            if command == "run" && (wrong[0] == "--csv" || wrong[0] == "--cell-seconds") {
+                continue;
+            }
+            let output = call(&[&[command, &scenario][..], wrong].concat());
+            assert_eq!(code(&output), 2, "{wrong:?}");
+            let message = stderr(&output).split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(message.contains(said), "{wrong:?}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_plan_says_what_is_covered_and_what_it_costs_at_any_width() {
+    let path = scenario("quickstart.toml");
+    for width in ["60", "80", "200"] {
+        let given = "design.given=[{ timezone = \"Asia/Tokyo\", region = \"eu-north-1\" }]";
+        let stronger = "design.stronger=[{ factors = [\"timezone\", \"base_url\", \"proxy\"], strength = 3 }]";
+        let output = parallax()
+            .args([
+                "plan",
+                &path,
+                "--seed",
+                "7",
+                "--set",
+                given,
+                "--set",
+                stronger,
+                "--cell-seconds",
+                "3",
+                "--jobs",
+                "4",
+            ])
+            .env("COLUMNS", width)
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let text = stdout(&output);
+        assert!(text.lines().all(|line| line.chars().count() <= width.parse().unwrap()), "{width}: {text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [
+            "none of this strength has fewer than 48",
+            "269 of 269 combinations of 2 levels (100 %), over all factors",
+            "24 of 24 combinations of 3 levels (100 %), over timezone × base_url × proxy",
+            "An estimate",
+            "The budget allows 400 at most",
+            "at 3 s a cell (--cell-seconds) and 4 cells at once",
+            "http://llm.internal.example:8080",
+        ] {
+            assert!(words.contains(part), "{part} is missing at {width} in {text}");
+        }
+    }
+    let cut = stdout(&call(&["plan", &path, "--deep", "--budget", "147", "--seed", "7"]));
+    let words = cut.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("has no room for") && !words.contains("(100 %)"), "{cut}");
+}
+
+#[test]
+fn a_plan_as_csv_has_a_record_a_cell_and_no_formula() {
+    let place = tempfile::tempdir().unwrap();
+    let factor =
+        "[factors.x]\nkind = \"argument\"\nlevels = [\"=1+1\", \"a,b\", \"say \\\"hi\\\"\", { unset = true }]\n";
+    let path = written(place.path(), &format!("{GOOD}{factor}"));
+    let arguments = ["plan", &path, "--seed", "3"];
+    let output = call(&[&arguments[..], &["--csv", "-"]].concat());
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let text = stdout(&output);
+    let (head, records) = text.split_once("\r\n").unwrap();
+    assert_eq!(head, "cell,phase,replicate,timezone,x");
+    let cells = stdout(&call(&[&arguments[..], &["--json"]].concat()));
+    assert_eq!(records.lines().count(), cells.lines().count());
+    for (record, cell) in records.lines().zip(cells.lines()) {
+        let cell: serde_json::Value = serde_json::from_str(cell).unwrap();
+        let zone = ["UTC", "Asia/Tokyo"][usize::try_from(cell["levels"][0].as_u64().unwrap()).unwrap()];
+        let x = ["\"'=1+1\"", "\"a,b\"", "\"say \"\"hi\"\"\"", "(unset)"]
+            [usize::try_from(cell["levels"][1].as_u64().unwrap()).unwrap()];
+        assert_eq!(record, format!("{},cover,{},{zone},{x}", cell["id"].as_str().unwrap(), cell["replicate"]));
+    }
+    let file = place.path().join("plan.csv");
+    let shown = call(&[&arguments[..], &["--csv", &file.display().to_string()]].concat());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    assert!(stdout(&shown).contains("coverage") && stderr(&shown).contains("plan.csv"));
+    let nowhere = call(&[&arguments[..], &["--csv", "/nowhere/plan.csv"]].concat());
+    assert_eq!(code(&nowhere), 2, "{}", stderr(&nowhere));
+}
+
+#[test]
 fn reading_a_folder_that_holds_no_run_is_2() {
     let place = tempfile::tempdir().unwrap();
     for command in ["analyse", "report"] {

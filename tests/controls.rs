@@ -146,6 +146,34 @@ fn a_killed_run_goes_on_to_the_same_findings() {
     assert_eq!(bytes(&killed), bytes(&whole));
 }
 
+#[test]
+fn what_the_command_line_says_of_the_design_is_kept_with_the_run() {
+    if !available("embedded") {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("run");
+    let flags = ["--quick", "--budget", "170", "--replicates", "4", "--alpha", "0.1", "--set", "design.minimum_rows=0"];
+    let first = command("quickstart", "embedded", 5, &out).args(flags).output().unwrap();
+    assert_eq!(code(&first), 1, "{}", text(&first));
+    let manifest: Value = serde_json::from_slice(&std::fs::read(out.join("manifest.json")).unwrap()).unwrap();
+    let design = &manifest["scenario"]["design"];
+    assert_eq!((&design["strength"], &design["budget"], &design["replicates"]), (&1.into(), &170.into(), &4.into()));
+    assert_eq!(design["alpha"].as_f64(), Some(0.1));
+    let plan = std::fs::read_to_string(out.join("plan.jsonl")).unwrap();
+    // Twelve regions are the most levels of any factor; three more replicates, for one row may be the baseline.
+    let cover = plan.lines().filter(|cell| cell.contains("\"cover\"")).count();
+    assert!((15..=18).contains(&cover), "{cover} cells in the first phase");
+    reanalyse(&out);
+    let findings = std::fs::read(out.join("findings.json")).unwrap();
+    let same = command("quickstart", "embedded", 5, &out).arg("--resume").output().unwrap();
+    assert_eq!(code(&same), 1, "going on needs no option anew: {}", text(&same));
+    assert_eq!(std::fs::read(out.join("findings.json")).unwrap(), findings);
+    let other = command("quickstart", "embedded", 5, &out).args(["--resume", "--deep"]).output().unwrap();
+    assert_eq!(code(&other), 2, "{}", text(&other));
+    assert!(text(&other).contains("is of another scenario"), "{}", text(&other));
+}
+
 /// Both agents on one engine.
 fn controls(engine: &str, seeds: &[u64]) {
     for seed in seeds {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parallax::capture::{Body, Capture, Change, DnsQuestion, Exchange, FileChange, Outcome, Seconds, Via};
 use parallax::cell::Assignment;
 use parallax::feature::{Extractor, Feature, FeatureKind, Observation, Row};
-use parallax::scenario::{DesignOptions, Factor, FactorKind, Level, Limits, Scenario, Source, Stub, Target};
+use parallax::scenario::{DesignOptions, Factor, FactorKind, Level, Limits, Matrix, Scenario, Source, Stub, Target};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
@@ -76,6 +76,7 @@ fn scenario_of(unset: &[usize]) -> Arc<Scenario> {
         factors,
         forbidden: Vec::new(),
         design: DesignOptions { strength: 2, budget: 200, replicates: 8, minimum_rows: 64, alpha: 0.05 },
+        matrix: Matrix::default(),
         disclosed: Vec::new(),
     })
 }

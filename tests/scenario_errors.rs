@@ -336,6 +336,121 @@ fn designs_that_cannot_start() {
     assert!(read(&design("budget = 9")).is_ok());
 }
 
+/// Three factors of 3, 2 and 2 levels, and `rest`.
+fn three(rest: &str) -> String {
+    let more = "[factors.proxy]\nlevels = [\"none\", \"http://p\"]\n[factors.user]\nlevels = [\"a\", \"b\"]\n";
+    format!("{}{more}{rest}", GOOD.replace("\"UTC\", ", "\"UTC\", \"Asia/Seoul\", "))
+}
+
+#[test]
+fn matrices_that_cannot_be_made() {
+    let design = |keys: &str| three(&format!("[design]\n{keys}"));
+    refused(
+        &design("kind = \"covring\""),
+        "unknown kind of design `covring`",
+        "\"covring\"",
+        "did you mean `covering`?",
+    );
+    refused(&design("kind = \"random\""), "unknown kind of design", "\"random\"", "`full_factorial` or `one_factor`");
+    for kind in ["full_factorial", "one_factor"] {
+        let message = format!("`strength` goes with a covering array, and the kind of this design is `{kind}`");
+        refused(&design(&format!("kind = \"{kind}\"\nstrength = 2")), &message, "2", "leave it out");
+        assert!(read(&design(&format!("kind = \"{kind}\""))).is_ok());
+    }
+    let both = design("kind = \"one_factor\"\nstronger = [{ factors = [\"user\", \"proxy\"], strength = 2 }]");
+    refused(
+        &both,
+        "`stronger` goes with a covering array",
+        "{ factors = [\"user\", \"proxy\"], strength = 2 }",
+        "leave it",
+    );
+    // 12 cells, and 8 baselines of which one is among them.
+    refused(
+        &design("kind = \"full_factorial\"\nbudget = 18"),
+        "has 12 cells, and with the replicates of the baseline 19: more than the budget of 18",
+        "\"full_factorial\"",
+        "kind = \"covering\"",
+    );
+    assert!(read(&design("kind = \"full_factorial\"\nbudget = 19")).is_ok());
+    let fewer =
+        "kind = \"full_factorial\"\nbudget = 18\n[[constraints]]\nforbid = { proxy = \"http://p\", user = \"b\" }";
+    assert!(read(&design(fewer)).is_ok(), "nine cells are allowed");
+    let broad = "[factors.timezone]\nlevels = \"timezones:all\"\n[factors.locale]\nlevels = \"locales:common\"\n\
+                 [factors.user]\nlevels = [\"a\", \"b\"]\n[design]\nkind = \"full_factorial\"\nbudget = 10000";
+    refused(&with(NPM, broad), "a full factorial of these factors has", "\"full_factorial\"", "raise the budget");
+    refused(
+        &design("kind = \"one_factor\"\nbudget = 11"),
+        "every level alone and the baseline make 12 cells",
+        "\"one_factor\"",
+        "raise the budget",
+    );
+}
+
+#[test]
+fn higher_strengths_that_cannot_be() {
+    let stronger = |factors: &str, strength: &str| {
+        three(&format!("[[design.stronger]]\nfactors = {factors}\nstrength = {strength}"))
+    };
+    let all = "[\"timezone\", \"proxy\", \"user\"]";
+    refused(&stronger("[\"timezone\", \"prox\", \"user\"]", "3"), "no factor `prox`", "\"prox\"", "`proxy`");
+    refused(&stronger("[\"user\", \"user\", \"proxy\"]", "3"), "`user` is named twice", "\"user\"", "once");
+    refused(&stronger("[\"user\", \"proxy\"]", "3"), "strength 3 over 2 factors", "[\"user\", \"proxy\"]", "lower");
+    refused(&stronger("[]", "2"), "strength 2 over 0 factors", "[]", "at least as many");
+    refused(&stronger(all, "1"), "strength is 1, and must be between 2 and 4", "1", "");
+    refused(&stronger(all, "5"), "strength is 5", "5", "");
+    let without = three("[[design.stronger]]\nfactors = [\"user\", \"proxy\"]");
+    refused(&without, "the key `strength` is missing", "[[design.stronger]]", "add `strength`");
+    refused(&three("[[design.stronger]]\nfactor = []\nstrength = 3"), "unknown key `factor`", "factor", "`factors`");
+    let good = read(&stronger("[\"user\", \"timezone\", \"proxy\"]", "3")).unwrap();
+    assert_eq!((good.matrix.stronger[0].factors.as_slice(), good.matrix.stronger[0].strength), (&[0, 1, 2][..], 3));
+    // What is covered anyway need not be asked for.
+    assert!(set(&stronger(all, "3"), &["design.strength=3"]).unwrap().matrix.stronger.is_empty());
+    let zones = "[factors.timezone]\nlevels = \"timezones:all\"\n[factors.locale]\nlevels = \"locales:common\"\n";
+    let hosts: Vec<String> = (0..700).map(|n| format!("\"http://h{n}\"")).collect();
+    let hosts = format!("[factors.base_url]\nvariable = \"U\"\nlevels = [{}]\n", hosts.join(", "));
+    let vast = with(NPM, &format!("{zones}{hosts}[design]\nstrength = 3"));
+    refused(&vast, "combinations of levels to cover, and 8000000 can be", "3", "[[design.stronger]]");
+}
+
+#[test]
+fn given_cells_that_cannot_be() {
+    let given = |row: &str| three(&format!("[[design.given]]\n{row}\n"));
+    refused(&given("timezon = \"UTC\""), "there is no factor `timezon`", "timezon", "did you mean `timezone`?");
+    refused(
+        &given("timezone = \"Asia/Seul\""),
+        "`Asia/Seul` is not a level of `timezone`",
+        "\"Asia/Seul\"",
+        "did you mean `Asia/Seoul`?",
+    );
+    refused(&given("proxy = [\"none\"]"), "expected a level", "[\"none\"]", "");
+    refused(&given("proxy = \"none\""), "the given cell is the baseline", "[[design.given]]", "another level");
+    refused(&given(""), "the given cell is the baseline", "[[design.given]]", "another level");
+    let twice = three("[[design.given]]\nuser = \"b\"\n[[design.given]]\nuser = \"b\"\nproxy = \"none\"");
+    refused(&twice, "this cell is given twice", "[[design.given]]", "remove one");
+    let forbidden = format!("{}[[constraints]]\nforbid = {{ user = \"b\" }}", given("user = \"b\""));
+    refused(&forbidden, "the given cell is forbidden by a constraint", "[[design.given]]", "narrow the constraint");
+    let many = three("[design]\nbudget = 9\n[[design.given]]\nuser = \"b\"\n[[design.given]]\nproxy = \"http://p\"");
+    refused(&many, "2 given cells and 8 replicates", "[[design.given]]", "raise the budget");
+    let good = read(&given("timezone = \"Asia/Tokyo\"\nproxy = \"http://p\"")).unwrap();
+    assert_eq!(good.matrix.given[0].0, [2, 1, 0]);
+    let unset =
+        with(NPM, "[factors.ci]\nlevels = [\"github\", { unset = true }]\n[[design.given]]\nci = { unset = true }");
+    assert_eq!(read(&unset).unwrap().matrix.given[0].0, [1]);
+}
+
+#[test]
+fn a_plain_matrix_leaves_no_trace_in_a_manifest_and_another_does() {
+    let plain = read(&three("")).unwrap();
+    let text = serde_json::to_string(&plain).unwrap();
+    assert!(!text.contains("matrix"), "{text}");
+    assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap().matrix, plain.matrix);
+    let full = read(&three("[design]\nkind = \"full_factorial\"")).unwrap();
+    assert_ne!(plain.digest(), full.digest());
+    assert_eq!((plain.design.minimum_rows, full.design.minimum_rows), (64, 0));
+    let text = serde_json::to_string(&full).unwrap();
+    assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap().matrix, full.matrix);
+}
+
 #[test]
 fn constraints_and_disclosures() {
     let forbid = |forbid: &str| {

@@ -50,7 +50,7 @@ fn measure(instance: &Instance, changes: usize) -> String {
     let space = Space { constraints: Constraints::default(), levels: instance.levels.clone() };
     let strength = Strength::uniform(instance.strength);
     let build = |changes| {
-        let effort = Effort { changes, enough: 1 };
+        let effort = Effort { changes, enough: 1, most: usize::MAX };
         covering::array(&space, &strength, &[], effort, &mut randomise::generator(1, "bench"))
     };
     let greedy = build(0).rows.len();

@@ -16,7 +16,7 @@ use super::screen::{self, Signal};
 use crate::cell::{Assignment, Cell, CellId, Phase};
 use crate::design::{self, CoverDesign, Space, randomise};
 use crate::feature::Row;
-use crate::scenario::DesignOptions;
+use crate::scenario::{DesignOptions, Matrix};
 
 /// Runs that all explanations together may ask for.
 const MOST_EXPLAIN: usize = 400;
@@ -95,15 +95,17 @@ enum Stage {
 }
 
 impl Procedure {
-    /// A procedure that has asked for nothing yet.
+    /// A procedure that has asked for nothing yet and begins with a plain covering array.
     #[must_use]
     pub fn new(space: Arc<Space>, options: DesignOptions, seed: u64) -> Self {
-        let budget = options.budget as usize;
-        let replicates = options.replicates as usize;
-        let minimum = (options.minimum_rows as usize).min(budget.saturating_sub(replicates));
-        let mut design = design::cover(&space, options.strength, minimum, replicates, seed);
-        let cut_short = design.cells.len() > budget;
-        design.cells.truncate(budget);
+        let design = design::cover(&space, options, &Matrix::default(), seed);
+        Self::of_design(space, options, design, seed)
+    }
+
+    /// A procedure that has asked for nothing yet and begins with these cells.
+    #[must_use]
+    pub fn of_design(space: Arc<Space>, options: DesignOptions, design: CoverDesign, seed: u64) -> Self {
+        let cut_short = design.left_out > 0;
         Self {
             board: Board::new(Arc::clone(&space)),
             more: noisy::more(&space, &mut randomise::generator(seed, "more runs")).into(),

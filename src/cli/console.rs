@@ -11,7 +11,7 @@ use tabled::settings::peaker::PriorityMax;
 use tabled::settings::{Style, Width};
 
 use crate::cell::Phase;
-use crate::report::{Text, escape};
+use crate::report::{Text, escape, wrap};
 use crate::run::event::Event;
 
 /// Columns where the terminal does not say.
@@ -70,9 +70,27 @@ pub(super) fn text_report() -> Text {
 
 /// A table as wide as the terminal at most.
 pub(super) fn table(table: Builder) -> String {
+    table_within(table, width())
+}
+
+/// A table of so many columns at most.
+pub(super) fn table_within(table: Builder, width: usize) -> String {
     let mut table = table.build();
-    table.with(Style::rounded()).with(Width::wrap(width()).priority(PriorityMax::right()).keep_words(true));
+    table.with(Style::rounded()).with(Width::wrap(width).priority(PriorityMax::right()).keep_words(true));
     format!("{table}\n")
+}
+
+/// Names and what is said of each, side by side, in so many columns at most.
+pub(super) fn list(lines: &[(&str, String)], width: usize) -> String {
+    let names = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0) + 2;
+    let mut list = String::new();
+    for (name, said) in lines {
+        for (n, line) in wrap(said, width.saturating_sub(names).max(20)).iter().enumerate() {
+            let name = if n == 0 { name } else { "" };
+            list.extend([format!("{name:names$}"), line.clone(), String::from("\n")]);
+        }
+    }
+    list
 }
 
 /// Lets `PARALLAX_LOG` choose what the program's parts say for whoever debugs it: `PARALLAX_LOG=parallax=debug`.
@@ -245,6 +263,12 @@ mod tests {
     #[test]
     fn styles_are_good() {
         assert!([PREPARING, RUNNING].iter().all(|template| ProgressStyle::with_template(template).is_ok()));
+    }
+
+    #[test]
+    fn a_list_is_indented_behind_its_names() {
+        let list = list(&[("one", "a b c d e f g h i j k l".to_owned()), ("three", "x".to_owned())], 27);
+        assert_eq!(list, "one    a b c d e f g h i j\n       k l\nthree  x\n");
     }
 
     #[test]

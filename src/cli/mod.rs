@@ -4,10 +4,13 @@ mod analyse;
 mod clean;
 mod completions;
 mod console;
+mod csv;
+mod design;
 mod diagnose;
 pub mod doctor;
 pub mod exit;
 mod failure;
+mod grid;
 mod hidden;
 mod plan;
 mod report;
@@ -36,7 +39,7 @@ struct Arguments {
 enum Command {
     /// Run a scenario: plan, run cells in pods, explain, confirm, report
     Run(run::Arguments),
-    /// Show the cells of a scenario's first round without running any
+    /// Show a scenario's matrix, its coverage and what a run would cost, without running any cell
     Plan(plan::Arguments),
     /// Analyse a stored run again, without any engine
     Analyse(analyse::Arguments),

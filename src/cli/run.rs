@@ -7,12 +7,12 @@ use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use super::console::{self, Progress};
+use super::design::DesignArguments;
 use super::exit::Exit;
 use super::failure::Failure;
 use crate::engine::EngineError;
 use crate::engine::select::Choice;
-use crate::report::escape;
-use crate::report::{Json, Markdown, Report as _};
+use crate::report::{Json, Markdown, Report as _, escape};
 use crate::run::session::{self, Request};
 use crate::run::{RunError, usage};
 use crate::scenario;
@@ -54,21 +54,20 @@ pub(super) struct ScenarioArguments {
     /// Change a value of the scenario, such as target.version=1.2.3
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Cells at most; changes design.budget
-    #[arg(long, value_name = "N")]
-    budget: Option<u32>,
+    #[command(flatten)]
+    design: DesignArguments,
 }
 
 impl ScenarioArguments {
     /// What the command line changes.
-    pub(super) fn overrides(&self) -> Vec<String> {
-        let budget = self.budget.map(|budget| format!("design.budget={budget}"));
-        self.set.iter().cloned().chain(budget).collect()
+    pub(super) fn overrides(&self) -> Result<Vec<String>, Failure> {
+        let design = self.design.overrides(&self.set)?;
+        Ok(self.set.iter().cloned().chain(design).collect())
     }
 
     /// The checked scenario.
-    pub(super) fn load(&self) -> Result<scenario::Scenario, Failure> {
-        Ok(scenario::load(&self.scenario, &self.overrides())?)
+    pub(super) fn load(&self, overrides: &[String]) -> Result<scenario::Scenario, Failure> {
+        Ok(scenario::load(&self.scenario, overrides)?)
     }
 }
 
@@ -94,7 +93,11 @@ impl From<EngineArgument> for Choice {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let scenario = arguments.source.load()?;
+    let mut overrides = arguments.source.overrides()?;
+    if let (true, true, Some(out)) = (arguments.resume, overrides.is_empty(), &arguments.out) {
+        overrides = overrides_of(out)?;
+    }
+    let scenario = arguments.source.load(&overrides)?;
     let path = &arguments.source.scenario;
     let scenario_text = fs_err::read_to_string(path).map_err(|error| Failure::usage(error.to_string()))?;
     // With --resume the seed is that of the run in the folder.
@@ -107,7 +110,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         scenario,
         scenario_path: path.display().to_string(),
         scenario_text,
-        overrides: arguments.source.overrides(),
+        overrides,
         seed,
         engine: arguments.engine.into(),
         jobs: arguments.jobs.map_or_else(session::cores, usize::from),
@@ -157,6 +160,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         console::note(&format!("kept in {}: findings.json, report.md and every record", out.display()));
     }
     Ok(ended.findings.verdict.into())
+}
+
+/// What the command line changed when the run in the folder was begun: it goes on as it was. None where there is no run.
+fn overrides_of(out: &Path) -> Result<Vec<String>, Failure> {
+    let Ok(manifest) = Folder::open(out).and_then(|folder| folder.manifest()) else { return Ok(Vec::new()) };
+    if let Some(setting) = manifest.overrides.iter().find(|setting| setting.contains("⟨secret ")) {
+        return Err(Failure::usage(format!(
+            "the run in {} was begun with --set {}, and secrets are not kept: give that setting again",
+            out.display(),
+            escape::terminal(setting)
+        )));
+    }
+    Ok(manifest.overrides)
 }
 
 /// Waits for Ctrl-C or a request to end.

@@ -34,14 +34,11 @@ impl Strength {
         }
         sets.sort();
         sets.dedup();
-        let inside = |small: &Vec<usize>, large: &Vec<usize>| {
-            small.len() < large.len() && small.iter().all(|factor| large.contains(factor))
+        // A smaller set is inside a larger one just where a higher strength is asked for over all of its factors.
+        let inside = |set: &[usize], among: &[usize], strength: usize| {
+            set.len() < strength.min(among.len()) && set.iter().all(|factor| among.contains(factor))
         };
-        if self.extra.is_empty() {
-            return sets;
-        }
-        let all = sets.clone();
-        sets.retain(|set| !all.iter().any(|other| inside(set, other)));
+        sets.retain(|set| !self.extra.iter().any(|(among, strength)| inside(set, among, *strength)));
         sets
     }
 }
@@ -159,6 +156,12 @@ impl Coverage {
             }
         }
         coverage
+    }
+
+    /// No array has fewer rows than one set of factors has combinations that the constraints allow. Of rows that are yet to
+    /// be added: to be asked before any is.
+    pub(super) fn lower_bound(&self) -> usize {
+        self.open_in_set.iter().copied().max().unwrap_or(0)
     }
 
     /// Combinations that no row has.

@@ -10,8 +10,11 @@ use super::randomise::{self, Generator};
 use super::{Space, tabu};
 use crate::cell::Assignment;
 
-/// Candidate rows for each row.
+/// Candidate rows for each row, where these are not too much work.
 const CANDIDATES: usize = 30;
+/// Looks at a combination that choosing candidates may take, roughly: of the order of ten seconds. Counted and not timed,
+/// so that the same seed gives the same array on every machine.
+const LOOKS: usize = 3_000_000_000;
 
 /// A covering array, verified.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct CoveringArray {
     pub tuples_covered: u64,
     /// Combinations that the constraints allow.
     pub tuples_total: u64,
+    /// No array that has what was asked for has fewer rows.
+    pub lower_bound: usize,
 }
 
 /// How hard to look for a smaller array.
@@ -31,6 +36,9 @@ pub struct Effort {
     pub changes: usize,
     /// Rows below which smaller is of no use to the caller.
     pub enough: usize,
+    /// Rows above which more are of no use to the caller. Where no array that covers everything has so few, only the first
+    /// so many rows of one are built, each of which covers as much as could be found.
+    pub most: usize,
 }
 
 /// Builds a covering array that has the rows `given` (those that the constraints allow) among its own.
@@ -43,14 +51,17 @@ pub fn array(
     generator: &mut Generator,
 ) -> CoveringArray {
     let mut open = Coverage::new(space, strength);
+    let lower_bound = open.lower_bound();
     let given: Vec<Vec<u16>> = given.iter().filter(|row| space.allows(row)).map(|row| row.0.clone()).collect();
     for row in &given {
         open.add(row);
     }
     let mut rows: Vec<Vec<u16>> = Vec::new();
-    while !open.open().is_empty() {
+    let most = if lower_bound > effort.most { effort.most.saturating_sub(given.len()) } else { usize::MAX };
+    let candidates = candidates(&open, lower_bound.min(effort.most));
+    while !open.open().is_empty() && rows.len() < most {
         let mut best: Option<(usize, Vec<u16>)> = None;
-        for _ in 0..CANDIDATES {
+        for _ in 0..candidates {
             let Some(row) = candidate(&open, space, generator) else { continue };
             let gain = open.first_here(&row);
             if best.as_ref().is_none_or(|(most, _)| gain > *most) {
@@ -64,30 +75,21 @@ pub fn array(
         rows.push(row);
     }
     if open.open().is_empty() {
-        let floor = effort.enough.max(lower_bound(space, strength)).saturating_sub(given.len());
+        let floor = effort.enough.max(lower_bound).saturating_sub(given.len());
         tabu::shrink(space, &mut open, &mut rows, floor, effort.changes, generator);
     }
     let rows: Vec<Assignment> = given.into_iter().chain(rows).map(Assignment).collect();
     let (tuples_covered, tuples_total) = coverage::measure(space, strength, &rows);
-    CoveringArray { rows, tuples_covered, tuples_total }
+    CoveringArray { rows, tuples_covered, tuples_total, lower_bound }
 }
 
-/// No array is smaller: the product of the largest level counts (without constraints).
-fn lower_bound(space: &Space, strength: &Strength) -> usize {
-    if !space.constraints.is_empty() {
-        return 1;
-    }
-    let largest = |mut levels: Vec<usize>, take: usize| {
-        levels.sort_unstable_by(|a, b| b.cmp(a));
-        levels.into_iter().take(take).product::<usize>()
-    };
-    let of = |factor: &usize| usize::from(space.levels[*factor]);
-    let everywhere = largest(space.levels.iter().map(|levels| usize::from(*levels)).collect(), strength.base);
-    strength
-        .extra
-        .iter()
-        .map(|(among, strength)| largest(among.iter().map(of).collect(), *strength))
-        .fold(everywhere, usize::max)
+/// How many candidates there are for each row: fewer where sets of factors and rows are so many that [`LOOKS`] would not do.
+fn candidates(open: &Coverage, fewest: usize) -> usize {
+    let looks: usize =
+        open.levels.iter().zip(&open.member).map(|(levels, sets)| usize::from(*levels) * sets.len()).sum();
+    // Greedy arrays have about four times as many rows as the bound.
+    let rows = fewest.saturating_mul(4);
+    (LOOKS / looks.saturating_mul(rows).max(1)).clamp(1, CANDIDATES)
 }
 
 /// Grows a row from a random uncovered combination of one of the sets that have most of them.
@@ -147,7 +149,7 @@ mod tests {
     }
 
     fn build(space: &Space, strength: usize, seed: u64) -> CoveringArray {
-        let effort = Effort { changes: 20_000, enough: 1 };
+        let effort = Effort { changes: 20_000, enough: 1, most: usize::MAX };
         array(space, &Strength::uniform(strength), &[], effort, &mut randomise::generator(seed, "test"))
     }
 
@@ -207,7 +209,7 @@ mod tests {
         let space = space(vec![3, 3, 3, 2, 2], vec![]);
         let strength = Strength { base: 2, extra: vec![(vec![0, 1, 2], 3)] };
         let given = [Assignment(vec![2, 2, 2, 1, 1])];
-        let effort = Effort { changes: 20_000, enough: 1 };
+        let effort = Effort { changes: 20_000, enough: 1, most: usize::MAX };
         let array = array(&space, &strength, &given, effort, &mut randomise::generator(1, "test"));
         assert_eq!(array.rows[0], given[0]);
         assert_eq!(combinations(&array.rows, &[0, 1, 2]).len(), 27);

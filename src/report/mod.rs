@@ -14,6 +14,7 @@ mod text;
 pub use json::Json;
 pub use markdown::Markdown;
 pub use text::Text;
+pub(crate) use text::wrap;
 
 use crate::finding::Findings;
 use crate::store::Manifest;

@@ -294,7 +294,7 @@ fn shorten(text: &str, longest: usize) -> String {
 }
 
 /// Breaks text at spaces into lines of at most `width` columns; a word that is longer is broken where it must be.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for (n, word) in text.split(' ').enumerate() {

@@ -16,7 +16,7 @@ use crate::engine::target::TargetFacts;
 use crate::engine::{Engine, EngineError, Job};
 use crate::finding::{CellCounts, Findings, Power, SCHEMA_VERSION, Verdict};
 use crate::gateway::client::Traffic;
-use crate::scenario::{DesignOptions, Factor, FactorKind, Level, Limits, Scenario, Source, Stub, Target};
+use crate::scenario::{DesignOptions, Factor, FactorKind, Level, Limits, Matrix, Scenario, Source, Stub, Target};
 
 pub(crate) fn scenario() -> Scenario {
     Scenario {
@@ -40,6 +40,7 @@ pub(crate) fn scenario() -> Scenario {
         }],
         forbidden: Vec::new(),
         design: DesignOptions { strength: 2, budget: 100, replicates: 2, minimum_rows: 4, alpha: 0.05 },
+        matrix: Matrix::default(),
         disclosed: Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 mod design;
 mod factor;
 mod level;
+mod matrix;
 mod target;
 
 use std::ops::Range;
@@ -140,7 +141,8 @@ fn check(document: &Document, folder: &Path, refusals: &mut Refusals) -> Option<
     let mut design = design?;
     // With fewer factors than the strength, every combination is a row already.
     design.strength = design.strength.min(u8::try_from(factors.len()).unwrap_or(u8::MAX));
-    Some(Scenario { name: name?, target: target?, stub: stub?, factors, forbidden, design, disclosed })
+    let matrix = matrix::check(&document.design, &factors, &forbidden, design, refusals)?;
+    Some(Scenario { name: name?, target: target?, stub: stub?, factors, forbidden, design, matrix, disclosed })
 }
 
 fn scenario_name(name: &Placed<String>) -> Result<String, Refusal> {

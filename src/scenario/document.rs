@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::factor::WELL_KNOWN;
+use super::matrix::MatrixKind;
 use super::placed::{Entries, Json, LevelDocument, OneOrMany, Placed, Text};
 
 /// A scenario: an agent, what is varied around it, and how much may be spent.
@@ -209,16 +210,38 @@ pub(super) struct FactorDocument {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Design")]
 pub(super) struct DesignDocument {
+    /// What is run first: a covering array of `strength`; every combination of levels (`full_factorial`); or the
+    /// baseline and every level alone (`one_factor`). Default: `covering`.
+    #[serde(default)]
+    #[schemars(schema_with = "matrix_kinds")]
+    pub(super) kind: Option<Placed<String>>,
     /// Every combination of levels of this many factors is run, 1 to 4. Default: 2.
     pub(super) strength: Option<Placed<i64>>,
+    /// A higher strength over some of the factors.
+    #[serde(default)]
+    pub(super) stronger: Vec<Placed<StrongerDocument>>,
+    /// Cells that must be run: factor = level. Factors that are not named have their baseline level.
+    #[serde(default)]
+    pub(super) given: Vec<Placed<Entries<Placed<LevelDocument>>>>,
     /// Cells at most, over all rounds. Default: 400.
     pub(super) budget: Option<Placed<i64>>,
     /// Replicates of the baseline, at least 2. Default: 8.
     pub(super) replicates: Option<Placed<i64>>,
-    /// Rows at least: the array is repeated up to it. Default: 64.
+    /// Rows at least: the design is repeated up to it. Default: 64 for a covering array, else 0.
     pub(super) minimum_rows: Option<Placed<i64>>,
     /// Family-wise error rate, between 0 and 0.5. Default: 0.05.
     pub(super) alpha: Option<Placed<f64>>,
+}
+
+/// A higher strength over some of the factors.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Stronger")]
+pub(super) struct StrongerDocument {
+    /// Names of the factors, at least as many as the strength.
+    pub(super) factors: Placed<Vec<Placed<String>>>,
+    /// Every combination of levels of so many of them is run, 2 to 4.
+    pub(super) strength: Placed<i64>,
 }
 
 /// A combination that no cell may have.
@@ -259,6 +282,11 @@ fn kinds(_: &mut SchemaGenerator) -> Schema {
     let known = WELL_KNOWN.iter().filter(|name| !matches!(**name, "appearance" | "clock"));
     let names: Vec<&str> = known.copied().chain(["env", "file", "argument"]).collect();
     json_schema!({"type": "string", "enum": names})
+}
+
+/// The kinds of design, by name.
+fn matrix_kinds(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": MatrixKind::ALL.map(MatrixKind::name)})
 }
 
 /// The JSON Schema of a scenario document.

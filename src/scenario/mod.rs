@@ -8,6 +8,7 @@ mod error;
 mod factor;
 mod facts;
 mod levels;
+mod matrix;
 pub mod path;
 mod placed;
 pub mod placeholder;
@@ -25,6 +26,7 @@ pub use constraint::Forbidden;
 pub use document::json_schema;
 pub use error::ScenarioError;
 pub use factor::{Factor, FactorKind, Level, WELL_KNOWN};
+pub use matrix::{Matrix, MatrixKind, Stronger};
 
 /// A checked scenario. Factors keep the document's order; each factor's level 0 is its baseline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +43,9 @@ pub struct Scenario {
     pub forbidden: Vec<Forbidden>,
     /// How the matrix is designed and how much may be spent.
     pub design: DesignOptions,
+    /// Which cells the first phase runs.
+    #[serde(default, skip_serializing_if = "Matrix::is_plain")]
+    pub matrix: Matrix,
     /// What the vendor says openly.
     pub disclosed: Vec<Disclosed>,
 }
@@ -167,7 +172,7 @@ pub struct DesignOptions {
     pub budget: u32,
     /// Baseline replicates beside the array.
     pub replicates: u32,
-    /// Rows at least (the array is repeated, relabelled, up to it).
+    /// Rows at least: the design is repeated up to it (a covering array relabelled).
     pub minimum_rows: u32,
     /// Family-wise error rate.
     pub alpha: f64,

@@ -8,6 +8,7 @@ use parallax::attribution::rule::{Literal, Rule};
 use parallax::cell::Assignment;
 use parallax::design::feasible::Constraints;
 use parallax::design::{self, Space, randomise};
+use parallax::scenario::{DesignOptions, Matrix};
 use statrs::distribution::{ChiSquared, ContinuousCDF as _};
 
 use super::{Table, execute};
@@ -15,8 +16,8 @@ use crate::agent::Agent;
 use crate::score::{Claim, Outcome};
 
 /// Rows of the pairwise design beside its baselines.
-const ROWS: usize = 120;
-const BASELINES: usize = 8;
+const ROWS: u32 = 120;
+const BASELINES: u32 = 8;
 /// Random cells.
 const CELLS: usize = 200;
 /// False discovery rate asked for.
@@ -26,7 +27,9 @@ const MOST_FACTORS: usize = 4;
 
 pub(crate) fn pairwise(agent: &mut Agent, levels: &[u16], seed: u64) -> Outcome {
     let space = Space { levels: levels.to_vec(), constraints: Constraints::default() };
-    analyse(&execute(agent, design::cover(&space, 2, ROWS, BASELINES, seed).cells), levels)
+    let options =
+        DesignOptions { strength: 2, budget: u32::MAX, replicates: BASELINES, minimum_rows: ROWS, alpha: RATE };
+    analyse(&execute(agent, design::cover(&space, options, &Matrix::default(), seed).cells), levels)
 }
 
 pub(crate) fn random(agent: &mut Agent, levels: &[u16], seed: u64) -> Outcome {

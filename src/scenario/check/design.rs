@@ -3,9 +3,10 @@
 use super::super::document::{ConstraintDocument, DesignDocument, DisclosedDocument};
 use super::super::error::{Refusal, Refusals, did_you_mean};
 use super::super::factor::Factor;
-use super::super::placed::Placed;
-use super::super::{DesignOptions, Disclosed, Forbidden};
-use super::{level, whole};
+use super::super::matrix::MatrixKind;
+use super::super::placed::{LevelDocument, Placed};
+use super::super::{DesignOptions, Disclosed, Forbidden, Level};
+use super::{level, matrix, whole};
 use crate::cell::Assignment;
 
 /// Checks the section `[design]`.
@@ -18,7 +19,9 @@ pub(super) fn options(document: &DesignDocument, refusals: &mut Refusals) -> Opt
     let budget = number(&document.budget, "budget", 400, 1, 10_000_000);
     // One replicate says nothing of noise: it takes two to disagree.
     let replicates = number(&document.replicates, "replicates", 8, 2, 100_000);
-    let minimum_rows = number(&document.minimum_rows, "minimum_rows", 64, 0, 10_000_000);
+    // Whoever asks for another kind of design means just its cells.
+    let rows = if matrix::kind(document) == Some(MatrixKind::Covering) { 64 } else { 0 };
+    let minimum_rows = number(&document.minimum_rows, "minimum_rows", rows, 0, 10_000_000);
     let alpha = document.alpha.as_ref().map_or(0.05, |alpha| alpha.value);
     if let Some(written) = document.alpha.as_ref().filter(|alpha| !(alpha.value > 0.0 && alpha.value < 0.5)) {
         refusals.push(
@@ -92,24 +95,7 @@ fn one(document: &ConstraintDocument, factors: &[Factor]) -> Result<Forbidden, R
         let index = factor(name, factors)?;
         let mut set = Vec::new();
         for written in levels.as_slice() {
-            let known = &factors[index].levels;
-            let wanted = level::read(&factors[index].kind, written);
-            let found = wanted.as_ref().ok().and_then(|wanted| known.iter().position(|level| level == wanted));
-            let Some(found) = found else {
-                let label = match &written.value {
-                    super::super::placed::LevelDocument::Text(text) => text.as_str(),
-                    super::super::placed::LevelDocument::Unset => "(unset)",
-                };
-                let help = did_you_mean(label, known.iter().map(super::super::Level::label))
-                    .unwrap_or_else(|| format!("name one of the levels of `{}`", name.value));
-                return Err(Refusal::at(
-                    written.span.clone(),
-                    format!("`{label}` is not a level of `{}`", name.value),
-                    "unknown level",
-                )
-                .help(help));
-            };
-            set.push(u16::try_from(found).unwrap_or(u16::MAX));
+            set.push(level_of(name, written, &factors[index])?);
         }
         if set.is_empty() {
             return Err(Refusal::at(
@@ -126,7 +112,28 @@ fn one(document: &ConstraintDocument, factors: &[Factor]) -> Result<Forbidden, R
     Ok(Forbidden { when })
 }
 
-fn factor(name: &Placed<String>, factors: &[Factor]) -> Result<usize, Refusal> {
+/// The level of a factor that is written so.
+pub(super) fn level_of(
+    name: &Placed<String>,
+    written: &Placed<LevelDocument>,
+    factor: &Factor,
+) -> Result<u16, Refusal> {
+    let wanted = level::read(&factor.kind, written);
+    let found = wanted.as_ref().ok().and_then(|wanted| factor.levels.iter().position(|level| level == wanted));
+    found.map(|found| u16::try_from(found).unwrap_or(u16::MAX)).ok_or_else(|| {
+        let label = match &written.value {
+            LevelDocument::Text(text) => text.as_str(),
+            LevelDocument::Unset => "(unset)",
+        };
+        let help = did_you_mean(label, factor.levels.iter().map(Level::label))
+            .unwrap_or_else(|| format!("name one of the levels of `{}`", name.value));
+        Refusal::at(written.span.clone(), format!("`{label}` is not a level of `{}`", name.value), "unknown level")
+            .help(help)
+    })
+}
+
+/// The factor of this name.
+pub(super) fn factor(name: &Placed<String>, factors: &[Factor]) -> Result<usize, Refusal> {
     factors.iter().position(|factor| factor.name == name.value).ok_or_else(|| {
         let known = factors.iter().map(|factor| factor.name.as_str());
         let help = did_you_mean(name, known).unwrap_or_else(|| String::from("name one of this scenario's factors"));
