@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::context::Context;
 use super::date::Window;
+use super::elapsed::Elapsed;
 use super::mask;
 use super::moment::{self, Basis};
+use super::signature::{self, Part, Signature};
 
 /// How a column's raw text is read.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,8 @@ pub(super) struct Plan {
     dates_told: bool,
     echoes: Vec<Echo>,
     mask: Mask,
+    /// Where the text is noise: what of its form is told beside it.
+    signature: Option<Signature>,
 }
 
 /// A form of a factor's level that is echoed here.
@@ -40,6 +44,8 @@ enum Mask {
     Classes,
     /// The whole: a number that is measured, not chosen. Its form is as noisy as its value and is no feature.
     Number,
+    /// The whole, where the clock accounts for it: a count of seconds, minutes, hours or days.
+    Elapsed(Elapsed),
     /// Words but these, which were seen too often for chance.
     Words(HashSet<String>),
     /// Everything but these texts, which were seen too often for chance.
@@ -68,6 +74,8 @@ pub(super) struct Reading {
     pub(super) echoes: Vec<usize>,
     /// The form of what is random.
     pub(super) shape: Option<String>,
+    /// The parts of the text's signature that are told.
+    pub(super) signature: Vec<(Part, String)>,
 }
 
 impl Plan {
@@ -84,13 +92,17 @@ impl Plan {
             texts = after;
             plan.echoes.push(echo);
         }
-        plan.mask = random(samples, &texts);
+        let bare: Vec<String> = texts.iter().map(|text| signature::bare(text)).collect();
+        plan.mask = random(samples, &bare);
+        if !matches!(plan.mask, Mask::Nothing) || replicates_differ(samples, &texts) {
+            plan.signature = Some(Signature::learn(texts.iter().map(String::as_str)));
+        }
         plan
     }
 
     /// Whether the text is taken as it is.
     pub(super) fn is_plain(&self) -> bool {
-        self.basis.is_none() && self.echoes.is_empty() && matches!(self.mask, Mask::Nothing)
+        self.basis.is_none() && self.echoes.is_empty() && self.signature.is_none()
     }
 
     fn without_moments(&self, sample: &Sample<'_>, window: Window) -> (String, Option<moment::Rewritten>) {
@@ -117,32 +129,34 @@ impl Plan {
                 }
             }
         }
-        match &self.mask {
-            Mask::Nothing => {}
-            Mask::Classes => {
-                let masked = mask::masked(&text);
-                if masked != text {
-                    reading.shape = Some(mask::shape(&text));
-                    text = masked;
-                }
-            }
-            Mask::Number => text = String::from(if mask::is_number(&text) { mask::MEASUREMENT } else { text.as_str() }),
-            Mask::Words(known) => {
-                let masked = mask::only_known(&text, known);
-                if masked != text {
-                    reading.shape = Some(mask::shape(&text));
-                    text = masked;
-                }
-            }
-            Mask::AllBut(kept) => {
-                if !kept.contains(&text) {
-                    reading.shape = Some(mask::shape(&text));
-                    text = String::from(mask::RANDOM);
-                }
+        if let Some(signature) = &self.signature {
+            reading.signature = signature.read(&text);
+            if let Some(masked) = self.masked(&signature::bare(&text), sample.context) {
+                let is_number = matches!(self.mask, Mask::Number | Mask::Elapsed(_));
+                let form = || mask::shape(&signature::bare(&text)) + &signature::anchors(&text);
+                reading.shape = (!is_number).then(form);
+                text = masked;
             }
         }
         reading.text = text;
         reading
+    }
+}
+
+impl Plan {
+    /// A text with what is random in it replaced; `None` where nothing is.
+    fn masked(&self, text: &str, context: &Context) -> Option<String> {
+        let masked = match &self.mask {
+            Mask::Nothing => return None,
+            Mask::Classes => mask::masked(text),
+            Mask::Number => return mask::is_number(text).then(|| String::from(mask::MEASUREMENT)),
+            Mask::Elapsed(elapsed) => {
+                return elapsed.accounts_for(text, &context.clock).then(|| String::from(mask::ELAPSED));
+            }
+            Mask::Words(known) => mask::only_known(text, known),
+            Mask::AllBut(kept) => String::from(if kept.contains(text) { text } else { mask::RANDOM }),
+        };
+        (masked != text).then_some(masked)
     }
 }
 
@@ -293,7 +307,12 @@ fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
     }
     let everything: Vec<usize> = (0..texts.len()).collect();
     if texts.iter().all(|text| mask::is_number(text)) {
-        return if is_measured(samples, texts) { Mask::Number } else { Mask::Nothing };
+        if is_measured(samples, texts) {
+            return Mask::Number;
+        }
+        let readings: Vec<_> = samples.iter().zip(texts).map(|(s, text)| (text.as_str(), s.context.clock)).collect();
+        let elapsed = Elapsed::learn(&readings, replicates_differ(samples, texts));
+        return elapsed.map_or(Mask::Nothing, Mask::Elapsed);
     }
     if is_random(samples, texts, &everything) {
         let masked: Vec<String> = texts.iter().map(|text| mask::masked(text)).collect();
@@ -332,6 +351,12 @@ fn is_measured(samples: &[Sample<'_>], texts: &[String]) -> bool {
         groups.entry(&sample.context.assignment).or_default().insert(text);
     }
     groups.values().any(|values| values.len() > 2) || groups.values().filter(|values| values.len() > 1).count() > 1
+}
+
+/// Whether captures of one and the same environment differ.
+fn replicates_differ(samples: &[Sample<'_>], texts: &[String]) -> bool {
+    let mut seen: HashMap<&[u16], &str> = HashMap::new();
+    samples.iter().zip(texts).any(|(sample, text)| *seen.entry(&sample.context.assignment).or_insert(text) != text)
 }
 
 /// What occurs too often for chance.

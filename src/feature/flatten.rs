@@ -1,9 +1,8 @@
-//! **Flattening** a body: content decoding, then JSON (also inside strings, also one value a line), forms, or text,
+//! **Flattening** a body: JSON (also inside strings, also one value a line), forms, or text,
 //! taken apart into leaves whose addresses do not depend on positions.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::Read as _;
 
 use percent_encoding::percent_decode_str;
 
@@ -12,9 +11,8 @@ use super::json::{self, Json, Node, Quoted};
 use super::leaf::{Leaf, numbered};
 use super::mask;
 use super::{Channel, FeatureKind};
+use crate::wire::encoding;
 
-/// Most bytes that a compressed body is unpacked to.
-const MAX_BODY: u64 = 32 << 20;
 /// JSON inside strings is opened so many times.
 const MAX_OPENED: usize = 4;
 
@@ -23,18 +21,7 @@ pub(super) type Arrays = HashMap<String, Elements>;
 
 /// Undoes the content encoding. What cannot be undone stays as it is.
 pub(super) fn decoded<'a>(bytes: &'a [u8], encoding: &str) -> Cow<'a, [u8]> {
-    let mut out = Vec::new();
-    let read = match encoding.trim().to_ascii_lowercase().as_str() {
-        "gzip" | "x-gzip" => flate2::read::MultiGzDecoder::new(bytes).take(MAX_BODY).read_to_end(&mut out),
-        "deflate" => flate2::read::ZlibDecoder::new(bytes).take(MAX_BODY).read_to_end(&mut out),
-        "br" => brotli::Decompressor::new(bytes, 4096).take(MAX_BODY).read_to_end(&mut out),
-        "zstd" => match zstd::stream::read::Decoder::new(bytes) {
-            Ok(decoder) => decoder.take(MAX_BODY).read_to_end(&mut out),
-            Err(error) => Err(error),
-        },
-        _ => return Cow::Borrowed(bytes),
-    };
-    if read.is_ok() { Cow::Owned(out) } else { Cow::Borrowed(bytes) }
+    encoding::decode(Some(encoding), bytes).unwrap_or(Cow::Borrowed(bytes))
 }
 
 /// Takes a body apart. `address` and `place` are those of its request; `content_type` is what the request says.

@@ -8,6 +8,8 @@ use std::ops::Range;
 pub(super) const RANDOM: &str = "${random}";
 /// What stands for a number that is measured.
 pub(super) const MEASUREMENT: &str = "${measurement}";
+/// What stands for a count of time that the clock accounts for.
+pub(super) const ELAPSED: &str = "${elapsed}";
 
 /// A class of opaque values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -175,7 +177,7 @@ fn class_shape(value: &str, class: Opaque) -> String {
 /// Every run of letters and digits as one `w`, everything else as it is.
 fn sorts(text: &str, out: &mut String) {
     for c in text.chars() {
-        if !c.is_ascii_alphanumeric() {
+        if !c.is_alphanumeric() {
             out.push(c);
         } else if !out.ends_with('w') {
             out.push('w');

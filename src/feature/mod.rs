@@ -11,6 +11,7 @@ mod context;
 mod date;
 mod date_names;
 mod echo;
+mod elapsed;
 mod element;
 mod extractor;
 mod flatten;
@@ -25,6 +26,7 @@ mod moment;
 mod order;
 mod process;
 mod request;
+mod signature;
 mod slot;
 mod table;
 mod token;
@@ -32,6 +34,7 @@ mod transport;
 mod zone_names;
 
 pub use extractor::Extractor;
+pub use signature::invisible;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
