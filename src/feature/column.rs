@@ -19,6 +19,8 @@ pub(super) struct Plan {
     dates_told: bool,
     echoes: Vec<Echo>,
     mask: Mask,
+    /// Whether the form of what is random is told: not where it is random too.
+    shaped: bool,
     /// Where the text is noise: what of its form is told beside it.
     signature: Option<Signature>,
 }
@@ -46,8 +48,8 @@ enum Mask {
     Number,
     /// The whole, where the clock accounts for it: a count of seconds, minutes, hours or days.
     Elapsed(Elapsed),
-    /// Words but these, which were seen too often for chance.
-    Words(HashSet<String>),
+    /// Words but these, which were seen too often for chance; where how many there are is random too, several are one.
+    Words(HashSet<String>, bool),
     /// Everything but these texts, which were seen too often for chance.
     AllBut(HashSet<String>),
 }
@@ -96,6 +98,8 @@ impl Plan {
         plan.mask = random(samples, &bare);
         if !matches!(plan.mask, Mask::Nothing) || replicates_differ(samples, &texts) {
             plan.signature = Some(Signature::learn(texts.iter().map(String::as_str)));
+            let shapes: Vec<String> = texts.iter().map(|text| form(text)).collect();
+            plan.shaped = !is_noise(samples, &shapes);
         }
         plan
     }
@@ -133,14 +137,18 @@ impl Plan {
             reading.signature = signature.read(&text);
             if let Some(masked) = self.masked(&signature::bare(&text), sample.context) {
                 let is_number = matches!(self.mask, Mask::Number | Mask::Elapsed(_));
-                let form = || mask::shape(&signature::bare(&text)) + &signature::anchors(&text);
-                reading.shape = (!is_number).then(form);
+                reading.shape = (self.shaped && !is_number).then(|| form(&text));
                 text = masked;
             }
         }
         reading.text = text;
         reading
     }
+}
+
+/// The form of a random text, and where what nobody sees stands in it.
+fn form(text: &str) -> String {
+    mask::shape(&signature::bare(text)) + &signature::anchors(text)
 }
 
 impl Plan {
@@ -153,7 +161,7 @@ impl Plan {
             Mask::Elapsed(elapsed) => {
                 return elapsed.accounts_for(text, &context.clock).then(|| String::from(mask::ELAPSED));
             }
-            Mask::Words(known) => mask::only_known(text, known),
+            Mask::Words(known, joined) => mask::only_known(text, known, *joined),
             Mask::AllBut(kept) => String::from(if kept.contains(text) { text } else { mask::RANDOM }),
         };
         (masked != text).then_some(masked)
@@ -320,9 +328,14 @@ fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
             return Mask::Classes;
         }
         let known = often(texts.iter().flat_map(|text| mask::words(text).collect::<HashSet<_>>()), texts.len());
-        let masked: Vec<String> = texts.iter().map(|text| mask::only_known(text, &known)).collect();
+        let masked: Vec<String> = texts.iter().map(|text| mask::only_known(text, &known, false)).collect();
+        let joined = is_noise(samples, &masked);
+        if !joined {
+            return Mask::Words(known, false);
+        }
+        let masked: Vec<String> = texts.iter().map(|text| mask::only_known(text, &known, joined)).collect();
         if !is_random(samples, &masked, &everything) {
-            return Mask::Words(known);
+            return Mask::Words(known, joined);
         }
         return Mask::AllBut(often(texts.iter().map(String::as_str), texts.len()));
     }
@@ -357,6 +370,15 @@ fn is_measured(samples: &[Sample<'_>], texts: &[String]) -> bool {
 fn replicates_differ(samples: &[Sample<'_>], texts: &[String]) -> bool {
     let mut seen: HashMap<&[u16], &str> = HashMap::new();
     samples.iter().zip(texts).any(|(sample, text)| *seen.entry(&sample.context.assignment).or_insert(text) != text)
+}
+
+/// Whether texts differ between captures of one and the same environment in many ways.
+fn is_noise(samples: &[Sample<'_>], texts: &[String]) -> bool {
+    let mut groups: BTreeMap<&[u16], HashSet<&str>> = BTreeMap::new();
+    for (sample, text) in samples.iter().zip(texts) {
+        groups.entry(&sample.context.assignment).or_default().insert(text);
+    }
+    groups.values().any(|values| values.len() > 2)
 }
 
 /// What occurs too often for chance.

@@ -42,7 +42,16 @@ pub(super) fn spans(line: &str) -> Vec<(Range<usize>, Opaque)> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        if !is_run(bytes[at]) {
+        if !is_run(bytes[at]) && bytes[at] != b'/' {
+            at += 1;
+            continue;
+        }
+        if let Some(length) = slashed(bytes, at) {
+            found.push((at..at + length, Opaque::Base64));
+            at += length;
+            continue;
+        }
+        if bytes[at] == b'/' {
             at += 1;
             continue;
         }
@@ -83,12 +92,48 @@ fn run(bytes: &[u8], whole: Range<usize>, found: &mut Vec<(Range<usize>, Opaque)
         }
         at += 1;
     }
-    // Url-safe base64 has hyphens and underscores inside: only a long and well mixed run is taken as one value.
-    let text = &bytes[whole.clone()];
-    if found[before..].iter().all(|(_, class)| *class == Opaque::Number) && text.len() >= 24 && well_mixed(text) {
-        found.truncate(before);
-        found.push((whole, Opaque::Base64));
+    // Url-safe base64 has hyphens and underscores inside; a prefix in small letters is a name.
+    if found[before..].iter().all(|(_, class)| matches!(class, Opaque::Number | Opaque::Base64)) {
+        let start = whole.start + prefix(&bytes[whole.clone()]);
+        let text = &bytes[start..whole.end];
+        if text.len() >= 24 && scrambled(text) && !text.split(|b| matches!(b, b'-' | b'_')).any(is_name) {
+            found.truncate(before);
+            found.push((start..whole.end, Opaque::Base64));
+        }
     }
+}
+
+/// The length of what stands before an identifier and says its sort: `msg_`, `sk-ant-`.
+fn prefix(run: &[u8]) -> usize {
+    let mut length = 0;
+    for word in run.split_inclusive(|b| matches!(b, b'-' | b'_')) {
+        let letters = &word[..word.len() - 1];
+        if letters.len() < 2 || letters.len() > 12 || !letters.iter().all(u8::is_ascii_lowercase) {
+            break;
+        }
+        length += word.len();
+    }
+    length
+}
+
+/// A word of one sort of letter: chance seldom makes one.
+fn is_name(word: &[u8]) -> bool {
+    word.len() >= 5 && (word.iter().all(u8::is_ascii_lowercase) || word.iter().all(u8::is_ascii_uppercase))
+}
+
+/// Base64 of the common alphabet that has slashes or padding, from the start of a run: its length. A path has slashes
+/// too: without padding only the whole text is taken for base64.
+fn slashed(bytes: &[u8], start: usize) -> Option<usize> {
+    let body = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    let mut end = start + bytes[start..].iter().take_while(|b| body(b)).count();
+    let bare = end;
+    while end < bytes.len() && end - bare < 2 && bytes[end] == b'=' {
+        end += 1;
+    }
+    let (padded, text) = (end > bare, &bytes[start..bare]);
+    let whole = start == 0 && end == bytes.len() && bytes[0] != b'/';
+    let fits = text.len() >= 20 && (end - start) % 4 == 0 && (padded || whole && text.contains(&b'/'));
+    (fits && scrambled(text)).then_some(end - start)
 }
 
 /// The class of one alphanumeric word.
@@ -109,12 +154,14 @@ fn counts(text: &[u8]) -> (usize, usize, usize) {
 
 fn mixed(word: &[u8]) -> bool {
     let (digits, upper, lower) = counts(word);
-    digits >= 2 && ((upper >= 2 && lower >= 2) || changes(word) >= word.len() / 4)
+    digits >= 2 && ((upper >= 2 && lower >= 2) || changes(word) >= word.len() / 4) || scrambled(word)
 }
 
-fn well_mixed(text: &[u8]) -> bool {
-    let (digits, upper, lower) = counts(text);
-    digits >= 3 && upper >= 3 && lower >= 3 && changes(text) >= text.len() / 3
+/// Letters of both cases whose sort changes as often as chance would have it; in names it changes once a word.
+fn scrambled(text: &[u8]) -> bool {
+    let letters: Vec<u8> = text.iter().copied().filter(u8::is_ascii_alphanumeric).collect();
+    let (_, upper, lower) = counts(&letters);
+    upper >= 3 && lower >= 3 && changes(&letters) * 5 >= letters.len() * 2
 }
 
 /// How often the sort of character changes: names change seldom, random text often.
@@ -169,7 +216,10 @@ fn class_shape(value: &str, class: Opaque) -> String {
             format!("<uuid v{}{variant}{case}>", value[14..15].to_ascii_lowercase())
         }
         Opaque::Hex => format!("<{} hex digits{case}>", value.len()),
-        Opaque::Base64 => format!("<{} characters>", value.len()),
+        Opaque::Base64 => {
+            let padding = if value.ends_with('=') { " with padding" } else { "" };
+            format!("<{} characters{padding}>", value.len())
+        }
         Opaque::Number => String::from("<number>"),
     }
 }
@@ -185,11 +235,20 @@ fn sorts(text: &str, out: &mut String) {
     }
 }
 
-/// Replaces every word that is not in `known`.
-pub(super) fn only_known(text: &str, known: &HashSet<String>) -> String {
+/// Replaces every word that is not in `known`; where `joined` is set, several with one sign between as one.
+pub(super) fn only_known(text: &str, known: &HashSet<String>, joined: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for word in words(text) {
-        out.push_str(if word.starts_with(char::is_alphanumeric) && !known.contains(word) { RANDOM } else { word });
+        if !word.starts_with(char::is_alphanumeric) || known.contains(word) {
+            out.push_str(word);
+            continue;
+        }
+        let before = out.strip_suffix([' ', '-', '_']).filter(|before| joined && before.ends_with(RANDOM));
+        if let Some(length) = before.map(str::len) {
+            out.truncate(length);
+        } else {
+            out.push_str(RANDOM);
+        }
     }
     out
 }
@@ -206,9 +265,10 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a text is a JSON number.
+/// Whether a text is a number, in any form that is read as one.
 pub(super) fn is_number(text: &str) -> bool {
-    text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && text.parse::<f64>().is_ok_and(f64::is_finite)
+    text.starts_with(|c: char| matches!(c, '-' | '+' | '.') || c.is_ascii_digit())
+        && text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 #[cfg(test)]
@@ -229,13 +289,22 @@ mod tests {
         );
         assert_eq!(classes("msg_01Xy7ZkQpL2mN8vB3cD4eF"), [("01Xy7ZkQpL2mN8vB3cD4eF", Opaque::Base64)]);
         assert_eq!(classes("port 123456 of 99"), [("123456", Opaque::Number)]);
+        let padded = "q83/7wEjRWeJq83vASNF+4mrze8BI0VniavN7wEjRWc=";
+        assert_eq!(classes(&format!("key {padded}, so")), [(padded, Opaque::Base64)]);
+        assert_eq!(classes("sk_CrtePv9-yIL_aQ2xZ7bN4mK8wR1tY5"), [("CrtePv9-yIL_aQ2xZ7bN4mK8wR1tY5", Opaque::Base64)]);
     }
 
     #[test]
     fn leaves_names_alone() {
-        for name in
-            ["dangerouslyDisableSandbox", "X-Stainless-Package-Version", "advanced-tool-use-x", "internationalization"]
-        {
+        for name in [
+            "dangerouslyDisableSandbox",
+            "X-Stainless-Package-Version",
+            "advanced-tool-use-x",
+            "internationalization",
+            "/usr/lib/node_modules/someThing/dist",
+            "CLAUDE_CODE_DISABLE_TRAFFIC",
+            "getHTTPResponseCodeForURL",
+        ] {
             assert_eq!(classes(name), [], "{name}");
         }
     }

@@ -13,6 +13,7 @@ mod date_names;
 mod echo;
 mod elapsed;
 mod element;
+mod escape;
 mod extractor;
 mod flatten;
 mod header;

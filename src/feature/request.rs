@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::context::Context;
 use super::element;
-use super::flatten::{self, Arrays};
+use super::flatten::{self, Known};
 use super::header;
 use super::lcs::likeness;
 use super::leaf::Leaf;
@@ -24,7 +24,7 @@ const SLOTS: usize = 12;
 pub(super) struct Requests {
     kinds: HashMap<String, Vec<Slot>>,
     prefixes: Prefixes,
-    pub(super) arrays: Arrays,
+    known: Known,
 }
 
 /// One request among those of its kind.
@@ -170,7 +170,7 @@ impl Requests {
             found.map_or("", |(_, value)| value.as_str())
         };
         let bytes = flatten::decoded(&exchange.body.bytes, header("content-encoding"));
-        flatten::body(&bytes, header("content-type"), &format!("body {name}"), place, &mut self.arrays, out);
+        flatten::body(&bytes, header("content-type"), &format!("body {name}"), place, &mut self.known, out);
     }
 }
 

@@ -12,11 +12,15 @@ use crate::lab::*;
 /// Runs an agent that never makes its mark, and one that does where the host has its second name.
 pub fn mark(what: &str, class: Class, place: &str, agent: impl Fn(&mut Run, bool) -> Capture) {
     let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| mark_(what, class, place, agent)));
-    if tried.is_err() { println!("FAILED mark {what}"); }
+    if tried.is_err() {
+        println!("FAILED mark {what}");
+    }
 }
 pub fn quiet(what: &str, agent: impl Fn(&mut Run) -> Capture) {
     let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| quiet_(what, agent)));
-    if tried.is_err() { println!("FAILED quiet {what}"); }
+    if tried.is_err() {
+        println!("FAILED quiet {what}");
+    }
 }
 pub fn mark_(what: &str, class: Class, place: &str, agent: impl Fn(&mut Run, bool) -> Capture) {
     quiet_(what, |run| agent(run, false));

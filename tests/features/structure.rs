@@ -217,7 +217,7 @@ fn hosts_names_and_connections_are_found() {
     let ask = |name: &str| DnsQuestion { at: Seconds(0), name: name.to_owned(), kind: "A".into() };
     mark("a name asked for", Behavioural, "DNS question for beacon.example", |run, marked| {
         changed(run, |capture| {
-            capture.dns = vec![ask("api.vendor.example")];
+            capture.dns = vec![ask("static.example")];
             if marked {
                 capture.dns.push(ask("beacon.example"));
             }
