@@ -42,8 +42,8 @@ enum Mask {
     /// Nothing.
     #[default]
     Nothing,
-    /// Values of the opaque classes.
-    Classes,
+    /// Values of the opaque classes; the forms that many texts have.
+    Classes(Vec<mask::Form>),
     /// The whole: a number that is measured, not chosen. Its form is as noisy as its value and is no feature.
     Number,
     /// The whole, where the clock accounts for it: a count of seconds, minutes, hours or days.
@@ -98,7 +98,7 @@ impl Plan {
         plan.mask = random(samples, &bare);
         if !matches!(plan.mask, Mask::Nothing) || replicates_differ(samples, &texts) {
             plan.signature = Some(Signature::learn(texts.iter().map(String::as_str)));
-            let shapes: Vec<String> = texts.iter().map(|text| form(text)).collect();
+            let shapes: Vec<String> = texts.iter().map(|text| plan.form(text)).collect();
             plan.shaped = !is_noise(samples, &shapes);
         }
         plan
@@ -137,7 +137,7 @@ impl Plan {
             reading.signature = signature.read(&text);
             if let Some(masked) = self.masked(&signature::bare(&text), sample.context) {
                 let is_number = matches!(self.mask, Mask::Number | Mask::Elapsed(_));
-                reading.shape = (self.shaped && !is_number).then(|| form(&text));
+                reading.shape = (self.shaped && !is_number).then(|| self.form(&text));
                 text = masked;
             }
         }
@@ -146,17 +146,25 @@ impl Plan {
     }
 }
 
-/// The form of a random text, and where what nobody sees stands in it.
-fn form(text: &str) -> String {
-    mask::shape(&signature::bare(text)) + &signature::anchors(text)
-}
-
 impl Plan {
+    /// The form of a random text, and where what nobody sees stands in it.
+    fn form(&self, text: &str) -> String {
+        let bare = signature::bare(text);
+        let usual = match &self.mask {
+            Mask::Classes(usual) => usual.iter().find(|form| form.fits(&bare)),
+            _ => None,
+        };
+        usual.map_or_else(|| mask::shape(&bare), |form| form.shape.clone()) + &signature::anchors(text)
+    }
+
     /// A text with what is random in it replaced; `None` where nothing is.
     fn masked(&self, text: &str, context: &Context) -> Option<String> {
         let masked = match &self.mask {
             Mask::Nothing => return None,
-            Mask::Classes => mask::masked(text),
+            Mask::Classes(usual) => {
+                let usual = usual.iter().find(|form| form.fits(text));
+                usual.map_or_else(|| mask::masked(text), |form| form.masked.clone())
+            }
             Mask::Number => return mask::is_number(text).then(|| String::from(mask::MEASUREMENT)),
             Mask::Elapsed(elapsed) => {
                 return elapsed.accounts_for(text, &context.clock).then(|| String::from(mask::ELAPSED));
@@ -311,7 +319,7 @@ fn follows_presence(factor: usize, samples: &[Sample<'_>], all: &[Context]) -> b
 fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
     if distinct(texts) <= 1 {
         let lone = texts.len() == 1 && !mask::spans(&texts[0]).is_empty();
-        return if lone { Mask::Classes } else { Mask::Nothing };
+        return if lone { Mask::Classes(Vec::new()) } else { Mask::Nothing };
     }
     let everything: Vec<usize> = (0..texts.len()).collect();
     if texts.iter().all(|text| mask::is_number(text)) {
@@ -325,7 +333,7 @@ fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
     if is_random(samples, texts, &everything) {
         let masked: Vec<String> = texts.iter().map(|text| mask::masked(text)).collect();
         if masked != texts && !is_random(samples, &masked, &everything) {
-            return Mask::Classes;
+            return Mask::Classes(usual_forms(texts));
         }
         let known = often(texts.iter().flat_map(|text| mask::words(text).collect::<HashSet<_>>()), texts.len());
         let masked: Vec<String> = texts.iter().map(|text| mask::only_known(text, &known, false)).collect();
@@ -341,7 +349,20 @@ fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
     }
     // Here constant, there random: look at those captures alone that have an identifier.
     let opaque: Vec<usize> = everything.into_iter().filter(|i| !mask::spans(&texts[*i]).is_empty()).collect();
-    if !opaque.is_empty() && is_random(samples, texts, &opaque) { Mask::Classes } else { Mask::Nothing }
+    if !opaque.is_empty() && is_random(samples, texts, &opaque) { Mask::Classes(Vec::new()) } else { Mask::Nothing }
+}
+
+/// The forms that more texts have than chance would give one.
+fn usual_forms(texts: &[String]) -> Vec<mask::Form> {
+    let mut forms: BTreeMap<String, (usize, &String)> = BTreeMap::new();
+    for text in texts {
+        let entry = forms.entry(mask::masked(text) + &mask::shape(text)).or_insert((0, text));
+        entry.0 += 1;
+        entry.1 = entry.1.min(text);
+    }
+    let enough = (texts.len() / 16).max(3);
+    let usual = forms.into_values().filter(|(count, text)| *count >= enough && !mask::spans(text).is_empty());
+    usual.map(|(_, text)| mask::Form::of(text)).collect()
 }
 
 /// Different values from which on a number that differs between replicates is a measurement.

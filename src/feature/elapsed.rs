@@ -1,5 +1,5 @@
 //! **Elapsed time** in whole units: an integer that counts the seconds, minutes, hours or days since (or until) some fixed
-//! instant steps by one during a run, and that says nothing but when the capture was made. It is held against the clock,
+//! instant steps by one during a run, and says nothing but when the capture was made. It is held against the clock,
 //! as dates are: a value that the clock does not account for stays as it is.
 
 use super::moment::Clock;

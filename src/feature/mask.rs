@@ -46,7 +46,9 @@ pub(super) fn spans(line: &str) -> Vec<(Range<usize>, Opaque)> {
             at += 1;
             continue;
         }
-        if let Some(length) = slashed(bytes, at) {
+        // Only where such a run begins: each byte is looked at once.
+        let inside = at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || matches!(bytes[at - 1], b'+' | b'/'));
+        if let Some(length) = (!inside).then(|| slashed(bytes, at)).flatten() {
             found.push((at..at + length, Opaque::Base64));
             at += length;
             continue;
@@ -132,7 +134,7 @@ fn slashed(bytes: &[u8], start: usize) -> Option<usize> {
     }
     let (padded, text) = (end > bare, &bytes[start..bare]);
     let whole = start == 0 && end == bytes.len() && bytes[0] != b'/';
-    let fits = text.len() >= 20 && (end - start) % 4 == 0 && (padded || whole && text.contains(&b'/'));
+    let fits = text.len() >= 20 && (end - start).is_multiple_of(4) && (padded || whole && text.contains(&b'/'));
     (fits && scrambled(text)).then_some(end - start)
 }
 
@@ -185,6 +187,69 @@ pub(super) fn masked(text: &str) -> String {
     }
     out.push_str(&text[at..]);
     out
+}
+
+/// The form that most random texts of a place have: what is not of a class stands there as it is. A value that is one by
+/// chance not recognised (base64 with hardly a digit) is known by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    pieces: Vec<Piece>,
+    pub(super) masked: String,
+    pub(super) shape: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Class(Opaque, usize),
+}
+
+impl Form {
+    /// The form of a text.
+    pub(super) fn of(text: &str) -> Self {
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        for (span, class) in spans(text) {
+            pieces.push(Piece::Text(text[at..span.start].to_owned()));
+            pieces.push(Piece::Class(class, span.len()));
+            at = span.end;
+        }
+        pieces.push(Piece::Text(text[at..].to_owned()));
+        Self { pieces, masked: masked(text), shape: shape(text) }
+    }
+
+    /// Whether a text has it.
+    pub(super) fn fits(&self, text: &str) -> bool {
+        let mut rest = text;
+        for piece in &self.pieces {
+            let after = match piece {
+                Piece::Text(text) => rest.strip_prefix(text.as_str()),
+                Piece::Class(class, length) => {
+                    rest.split_at_checked(*length).filter(|(value, _)| class.allows(value.as_bytes())).map(|(_, r)| r)
+                }
+            };
+            let Some(after) = after else { return false };
+            rest = after;
+        }
+        rest.is_empty()
+    }
+}
+
+impl Opaque {
+    /// Whether a value may be of this class, though it need not look so.
+    fn allows(self, value: &[u8]) -> bool {
+        match self {
+            Self::Uuid => is_uuid(value),
+            Self::Hex => value.iter().all(u8::is_ascii_hexdigit),
+            Self::Number => value.iter().all(u8::is_ascii_digit),
+            Self::Base64 => {
+                let (_, upper, lower) = counts(value);
+                let kinds: HashSet<u8> = value.iter().copied().collect();
+                let allowed = |b: &u8| is_run(*b) || matches!(b, b'/' | b'=');
+                value.iter().all(allowed) && kinds.len() >= 8 && (upper > 0 && lower > 0 || mixed(value))
+            }
+        }
+    }
 }
 
 /// The shape of a text whose value is random: classes with version, length, case and alphabet; elsewhere the
@@ -292,6 +357,16 @@ mod tests {
         let padded = "q83/7wEjRWeJq83vASNF+4mrze8BI0VniavN7wEjRWc=";
         assert_eq!(classes(&format!("key {padded}, so")), [(padded, Opaque::Base64)]);
         assert_eq!(classes("sk_CrtePv9-yIL_aQ2xZ7bN4mK8wR1tY5"), [("CrtePv9-yIL_aQ2xZ7bN4mK8wR1tY5", Opaque::Base64)]);
+    }
+
+    #[test]
+    fn what_is_recognised_by_chance_has_the_form_of_the_rest() {
+        let form = Form::of("id msg_01Xy7ZkQpL2mN8vB3cD4eF now");
+        assert_eq!(form.masked, "id msg_${base64} now");
+        assert!(form.fits("id msg_abXyeZkQpLcmNsvBtcDceF now"));
+        assert!(!form.fits("id msg_01Xy7ZkQpL2mN8vB3cD4eFG now"), "longer");
+        assert!(!form.fits("id msg_aaaaaaaaaaaaaaaaaaaaaa now"), "not random");
+        assert!(!form.fits("id msg_01Xy7ZkQpL2mN8vB3cD4eF  now"), "another text around it");
     }
 
     #[test]

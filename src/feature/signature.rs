@@ -3,6 +3,7 @@
 //! beside a random identifier must not drown in it.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::lexeme;
 
@@ -136,7 +137,7 @@ pub(super) fn anchors(text: &str) -> String {
     for c in text.chars() {
         if invisible(c) {
             if out.len() < 400 {
-                out.push_str(&format!(" U+{:04X}@{words}", u32::from(c)));
+                let _ = write!(out, " U+{:04X}@{words}", u32::from(c));
             }
             continue;
         }

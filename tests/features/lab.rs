@@ -12,29 +12,29 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 /// 2026-11-21 20:00 UTC: the 22nd in Tokyo and Shanghai, the 21st in New York.
-pub const EVENING: i64 = 1_795_291_200_000;
-pub const TIMEZONE: usize = 0;
-pub const BASE_URL: usize = 1;
-pub const USER: usize = 2;
-pub const HOSTNAME: usize = 3;
+pub(crate) const EVENING: i64 = 1_795_291_200_000;
+pub(crate) const TIMEZONE: usize = 0;
+pub(crate) const BASE_URL: usize = 1;
+pub(crate) const USER: usize = 2;
+pub(crate) const HOSTNAME: usize = 3;
 
-pub const ZONES: [&str; 4] = ["UTC", "America/New_York", "Asia/Tokyo", "Asia/Shanghai"];
-pub const URLS: [&str; 4] = [
+pub(crate) const ZONES: [&str; 4] = ["UTC", "America/New_York", "Asia/Tokyo", "Asia/Shanghai"];
+pub(crate) const URLS: [&str; 4] = [
     "http://api.vendor.example",
     "http://gateway.example.com",
     "http://lab.example.org:8080/v9",
     "http://relay.example.cn",
 ];
-pub const USERS: [&str; 2] = ["dev", "alice"];
-pub const PROXY: &str = "http://proxy.corp.example:3128";
-pub const HOSTNAMES: [&str; 2] = ["devbox", "build-7"];
+pub(crate) const USERS: [&str; 2] = ["dev", "alice"];
+pub(crate) const PROXY: &str = "http://proxy.corp.example:3128";
+pub(crate) const HOSTNAMES: [&str; 2] = ["devbox", "build-7"];
 
-pub fn scenario() -> Arc<Scenario> {
+pub(crate) fn scenario() -> Arc<Scenario> {
     scenario_of(&[])
 }
 
 /// The scenario, with levels of the base URL that are unset and a proxy factor where asked for.
-pub fn scenario_of(unset: &[usize]) -> Arc<Scenario> {
+pub(crate) fn scenario_of(unset: &[usize]) -> Arc<Scenario> {
     let factor = |name: &str, kind, levels: &[&str]| Factor {
         name: name.to_owned(),
         kind,
@@ -76,30 +76,30 @@ pub fn scenario_of(unset: &[usize]) -> Arc<Scenario> {
 }
 
 /// One cell of a synthetic agent.
-pub struct Run {
-    pub levels: Assignment,
-    pub rng: ChaCha8Rng,
-    pub started: i64,
+pub(crate) struct Run {
+    pub(crate) levels: Assignment,
+    pub(crate) rng: ChaCha8Rng,
+    pub(crate) started: i64,
 }
 
 impl Run {
-    pub fn level<'a>(&self, factor: usize, levels: &[&'a str]) -> &'a str {
+    pub(crate) fn level<'a>(&self, factor: usize, levels: &[&'a str]) -> &'a str {
         levels[usize::from(self.levels.level(factor))]
     }
 
-    pub fn local(&self) -> chrono::DateTime<chrono_tz::Tz> {
+    pub(crate) fn local(&self) -> chrono::DateTime<chrono_tz::Tz> {
         let zone: chrono_tz::Tz = self.level(TIMEZONE, &ZONES).parse().unwrap();
         chrono::DateTime::from_timestamp_millis(self.started).unwrap().with_timezone(&zone)
     }
 
-    pub fn uuid(&mut self) -> String {
+    pub(crate) fn uuid(&mut self) -> String {
         let n: u128 = self.rng.random();
         let hex = format!("{n:032x}");
         format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
     }
 
     /// A request to the base URL.
-    pub fn post(&self, path: &str, mut headers: Vec<(&str, String)>, body: &str) -> Exchange {
+    pub(crate) fn post(&self, path: &str, mut headers: Vec<(&str, String)>, body: &str) -> Exchange {
         let url = url::Url::parse(self.level(BASE_URL, &URLS)).unwrap();
         let host = url.host_str().unwrap();
         let authority = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
@@ -123,7 +123,7 @@ impl Run {
         }
     }
 
-    pub fn capture(&self, exchanges: Vec<Exchange>) -> Capture {
+    pub(crate) fn capture(&self, exchanges: Vec<Exchange>) -> Capture {
         Capture {
             started_unix_ms: self.started,
             wall: Seconds::from_f64(1.5),
@@ -142,7 +142,7 @@ impl Run {
 }
 
 /// Runs an agent in `replicates` baseline cells and `random` others.
-pub fn runs(
+pub(crate) fn runs(
     seed: u64,
     replicates: usize,
     random: usize,
@@ -162,17 +162,17 @@ pub fn runs(
         .collect()
 }
 
-pub struct Extracted {
-    pub extractor: Extractor,
-    pub rows: Vec<Row>,
-    pub levels: Vec<Assignment>,
+pub(crate) struct Extracted {
+    pub(crate) extractor: Extractor,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) levels: Vec<Assignment>,
 }
 
-pub fn extract(captures: &[(Assignment, Capture)]) -> Extracted {
+pub(crate) fn extract(captures: &[(Assignment, Capture)]) -> Extracted {
     extract_under(scenario(), captures)
 }
 
-pub fn extract_under(scenario: Arc<Scenario>, captures: &[(Assignment, Capture)]) -> Extracted {
+pub(crate) fn extract_under(scenario: Arc<Scenario>, captures: &[(Assignment, Capture)]) -> Extracted {
     let mut extractor = Extractor::new(scenario);
     let observations = || captures.iter().map(|(levels, capture)| Observation { levels, capture });
     observations().for_each(|o| extractor.learn(o));
@@ -186,17 +186,17 @@ pub fn extract_under(scenario: Arc<Scenario>, captures: &[(Assignment, Capture)]
 }
 
 impl Extracted {
-    pub fn text(&self, feature: usize, run: usize) -> Option<&str> {
+    pub(crate) fn text(&self, feature: usize, run: usize) -> Option<&str> {
         self.rows[run][feature].map(|id| self.extractor.value(id))
     }
 
-    pub fn varying(&self) -> Vec<(usize, &Feature)> {
+    pub(crate) fn varying(&self) -> Vec<(usize, &Feature)> {
         let varies = |f: &usize| self.rows.iter().any(|row| row[*f] != self.rows[0][*f]);
         (0..self.extractor.features().len()).filter(varies).map(|f| (f, &self.extractor.features()[f])).collect()
     }
 
     /// Whether the feature's value is a function of these factors' levels.
-    pub fn follows(&self, feature: usize, factors: &[usize]) -> bool {
+    pub(crate) fn follows(&self, feature: usize, factors: &[usize]) -> bool {
         let mut seen = HashMap::new();
         self.rows.iter().zip(&self.levels).all(|(row, levels)| {
             let key: Vec<u16> = factors.iter().map(|f| levels.level(*f)).collect();
@@ -205,13 +205,13 @@ impl Extracted {
     }
 
     /// Varying features that no echo and no local date accounts for.
-    pub fn unexplained(&self) -> Vec<(usize, &Feature)> {
+    pub(crate) fn unexplained(&self) -> Vec<(usize, &Feature)> {
         let plain = |kind: &FeatureKind| !matches!(kind, FeatureKind::Echo { .. } | FeatureKind::LocalDate);
         self.varying().into_iter().filter(|(_, feature)| plain(&feature.kind)).collect()
     }
 
     /// What each run has: the value by level of one factor.
-    pub fn by_level(&self, feature: usize, factor: usize) -> BTreeMap<u16, BTreeSet<Option<&str>>> {
+    pub(crate) fn by_level(&self, feature: usize, factor: usize) -> BTreeMap<u16, BTreeSet<Option<&str>>> {
         let mut out: BTreeMap<u16, BTreeSet<Option<&str>>> = BTreeMap::new();
         for (run, levels) in self.levels.iter().enumerate() {
             out.entry(levels.level(factor)).or_default().insert(self.text(feature, run));
@@ -220,12 +220,12 @@ impl Extracted {
     }
 }
 
-pub fn json(value: &serde_json::Value) -> String {
+pub(crate) fn json(value: &serde_json::Value) -> String {
     serde_json::to_string(value).unwrap()
 }
 
 /// An agent that sends just this text.
-pub fn saying(text: impl Fn(&mut Run) -> String) -> impl Fn(&mut Run) -> Capture {
+pub(crate) fn saying(text: impl Fn(&mut Run) -> String) -> impl Fn(&mut Run) -> Capture {
     move |run| {
         let text = text(run);
         let body = json(&serde_json::json!({"messages": [{"role": "user", "content": text}]}));

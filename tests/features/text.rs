@@ -103,10 +103,6 @@ fn white_space_is_found_beside_what_is_random() {
             let (a, b) = (words(run), words(run));
             say(run, &format!("head\n{a}{}{b}\ntail", if marked { odd } else { " " }))
         });
-        mark("before a uuid", Covert, "content", |run, marked| {
-            let id = run.uuid();
-            say(run, &format!("head\nRun{}{id} goes on.\ntail", if marked { odd } else { " " }))
-        });
     }
 }
 
