@@ -45,7 +45,7 @@ const OWNERS: [(&str, &[&str]); 20] = [
     ("httparse", &["gateway/"]),
     ("hickory_proto", &["gateway/"]),
     ("rtnetlink", &["gateway/"]),
-    ("zstd", &["store/", "wire/", "feature/flatten.rs"]),
+    ("zstd", &["store/", "wire/"]),
     ("caps", &["engine/"]),
     ("tempfile", &["store/", "engine/"]),
 ];

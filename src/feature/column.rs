@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::context::Context;
 use super::date::Window;
+use super::elapsed::Elapsed;
 use super::mask;
 use super::moment::{self, Basis};
+use super::signature::{self, Part, Signature};
 
 /// How a column's raw text is read.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,10 @@ pub(super) struct Plan {
     dates_told: bool,
     echoes: Vec<Echo>,
     mask: Mask,
+    /// Whether the form of what is random is told: not where it is random too.
+    shaped: bool,
+    /// Where the text is noise: what of its form is told beside it.
+    signature: Option<Signature>,
 }
 
 /// A form of a factor's level that is echoed here.
@@ -36,12 +42,14 @@ enum Mask {
     /// Nothing.
     #[default]
     Nothing,
-    /// Values of the opaque classes.
-    Classes,
+    /// Values of the opaque classes; the forms that many texts have.
+    Classes(Vec<mask::Form>),
     /// The whole: a number that is measured, not chosen. Its form is as noisy as its value and is no feature.
     Number,
-    /// Words but these, which were seen too often for chance.
-    Words(HashSet<String>),
+    /// The whole, where the clock accounts for it: a count of seconds, minutes, hours or days.
+    Elapsed(Elapsed),
+    /// Words but these, which were seen too often for chance; where how many there are is random too, several are one.
+    Words(HashSet<String>, bool),
     /// Everything but these texts, which were seen too often for chance.
     AllBut(HashSet<String>),
 }
@@ -68,6 +76,8 @@ pub(super) struct Reading {
     pub(super) echoes: Vec<usize>,
     /// The form of what is random.
     pub(super) shape: Option<String>,
+    /// The parts of the text's signature that are told.
+    pub(super) signature: Vec<(Part, String)>,
 }
 
 impl Plan {
@@ -84,13 +94,19 @@ impl Plan {
             texts = after;
             plan.echoes.push(echo);
         }
-        plan.mask = random(samples, &texts);
+        let bare: Vec<String> = texts.iter().map(|text| signature::bare(text)).collect();
+        plan.mask = random(samples, &bare);
+        if !matches!(plan.mask, Mask::Nothing) || replicates_differ(samples, &texts) {
+            plan.signature = Some(Signature::learn(texts.iter().map(String::as_str)));
+            let shapes: Vec<String> = texts.iter().map(|text| plan.form(text)).collect();
+            plan.shaped = !is_noise(samples, &shapes);
+        }
         plan
     }
 
     /// Whether the text is taken as it is.
     pub(super) fn is_plain(&self) -> bool {
-        self.basis.is_none() && self.echoes.is_empty() && matches!(self.mask, Mask::Nothing)
+        self.basis.is_none() && self.echoes.is_empty() && self.signature.is_none()
     }
 
     fn without_moments(&self, sample: &Sample<'_>, window: Window) -> (String, Option<moment::Rewritten>) {
@@ -117,32 +133,46 @@ impl Plan {
                 }
             }
         }
-        match &self.mask {
-            Mask::Nothing => {}
-            Mask::Classes => {
-                let masked = mask::masked(&text);
-                if masked != text {
-                    reading.shape = Some(mask::shape(&text));
-                    text = masked;
-                }
-            }
-            Mask::Number => text = String::from(if mask::is_number(&text) { mask::MEASUREMENT } else { text.as_str() }),
-            Mask::Words(known) => {
-                let masked = mask::only_known(&text, known);
-                if masked != text {
-                    reading.shape = Some(mask::shape(&text));
-                    text = masked;
-                }
-            }
-            Mask::AllBut(kept) => {
-                if !kept.contains(&text) {
-                    reading.shape = Some(mask::shape(&text));
-                    text = String::from(mask::RANDOM);
-                }
+        if let Some(signature) = &self.signature {
+            reading.signature = signature.read(&text);
+            if let Some(masked) = self.masked(&signature::bare(&text), sample.context) {
+                let is_number = matches!(self.mask, Mask::Number | Mask::Elapsed(_));
+                reading.shape = (self.shaped && !is_number).then(|| self.form(&text));
+                text = masked;
             }
         }
         reading.text = text;
         reading
+    }
+}
+
+impl Plan {
+    /// The form of a random text, and where what nobody sees stands in it.
+    fn form(&self, text: &str) -> String {
+        let bare = signature::bare(text);
+        let usual = match &self.mask {
+            Mask::Classes(usual) => usual.iter().find(|form| form.fits(&bare)),
+            _ => None,
+        };
+        usual.map_or_else(|| mask::shape(&bare), |form| form.shape.clone()) + &signature::anchors(text)
+    }
+
+    /// A text with what is random in it replaced; `None` where nothing is.
+    fn masked(&self, text: &str, context: &Context) -> Option<String> {
+        let masked = match &self.mask {
+            Mask::Nothing => return None,
+            Mask::Classes(usual) => {
+                let usual = usual.iter().find(|form| form.fits(text));
+                usual.map_or_else(|| mask::masked(text), |form| form.masked.clone())
+            }
+            Mask::Number => return mask::is_number(text).then(|| String::from(mask::MEASUREMENT)),
+            Mask::Elapsed(elapsed) => {
+                return elapsed.accounts_for(text, &context.clock).then(|| String::from(mask::ELAPSED));
+            }
+            Mask::Words(known, joined) => mask::only_known(text, known, *joined),
+            Mask::AllBut(kept) => String::from(if kept.contains(text) { text } else { mask::RANDOM }),
+        };
+        (masked != text).then_some(masked)
     }
 }
 
@@ -289,27 +319,50 @@ fn follows_presence(factor: usize, samples: &[Sample<'_>], all: &[Context]) -> b
 fn random(samples: &[Sample<'_>], texts: &[String]) -> Mask {
     if distinct(texts) <= 1 {
         let lone = texts.len() == 1 && !mask::spans(&texts[0]).is_empty();
-        return if lone { Mask::Classes } else { Mask::Nothing };
+        return if lone { Mask::Classes(Vec::new()) } else { Mask::Nothing };
     }
     let everything: Vec<usize> = (0..texts.len()).collect();
     if texts.iter().all(|text| mask::is_number(text)) {
-        return if is_measured(samples, texts) { Mask::Number } else { Mask::Nothing };
+        if is_measured(samples, texts) {
+            return Mask::Number;
+        }
+        let readings: Vec<_> = samples.iter().zip(texts).map(|(s, text)| (text.as_str(), s.context.clock)).collect();
+        let elapsed = Elapsed::learn(&readings, replicates_differ(samples, texts));
+        return elapsed.map_or(Mask::Nothing, Mask::Elapsed);
     }
     if is_random(samples, texts, &everything) {
         let masked: Vec<String> = texts.iter().map(|text| mask::masked(text)).collect();
         if masked != texts && !is_random(samples, &masked, &everything) {
-            return Mask::Classes;
+            return Mask::Classes(usual_forms(texts));
         }
         let known = often(texts.iter().flat_map(|text| mask::words(text).collect::<HashSet<_>>()), texts.len());
-        let masked: Vec<String> = texts.iter().map(|text| mask::only_known(text, &known)).collect();
+        let masked: Vec<String> = texts.iter().map(|text| mask::only_known(text, &known, false)).collect();
+        let joined = is_noise(samples, &masked);
+        if !joined {
+            return Mask::Words(known, false);
+        }
+        let masked: Vec<String> = texts.iter().map(|text| mask::only_known(text, &known, joined)).collect();
         if !is_random(samples, &masked, &everything) {
-            return Mask::Words(known);
+            return Mask::Words(known, joined);
         }
         return Mask::AllBut(often(texts.iter().map(String::as_str), texts.len()));
     }
     // Here constant, there random: look at those captures alone that have an identifier.
     let opaque: Vec<usize> = everything.into_iter().filter(|i| !mask::spans(&texts[*i]).is_empty()).collect();
-    if !opaque.is_empty() && is_random(samples, texts, &opaque) { Mask::Classes } else { Mask::Nothing }
+    if !opaque.is_empty() && is_random(samples, texts, &opaque) { Mask::Classes(Vec::new()) } else { Mask::Nothing }
+}
+
+/// The forms that more texts have than chance would give one.
+fn usual_forms(texts: &[String]) -> Vec<mask::Form> {
+    let mut forms: BTreeMap<String, (usize, &String)> = BTreeMap::new();
+    for text in texts {
+        let entry = forms.entry(mask::masked(text) + &mask::shape(text)).or_insert((0, text));
+        entry.0 += 1;
+        entry.1 = entry.1.min(text);
+    }
+    let enough = (texts.len() / 16).max(3);
+    let usual = forms.into_values().filter(|(count, text)| *count >= enough && !mask::spans(text).is_empty());
+    usual.map(|(_, text)| mask::Form::of(text)).collect()
 }
 
 /// Different values from which on a number that differs between replicates is a measurement.
@@ -332,6 +385,21 @@ fn is_measured(samples: &[Sample<'_>], texts: &[String]) -> bool {
         groups.entry(&sample.context.assignment).or_default().insert(text);
     }
     groups.values().any(|values| values.len() > 2) || groups.values().filter(|values| values.len() > 1).count() > 1
+}
+
+/// Whether captures of one and the same environment differ.
+fn replicates_differ(samples: &[Sample<'_>], texts: &[String]) -> bool {
+    let mut seen: HashMap<&[u16], &str> = HashMap::new();
+    samples.iter().zip(texts).any(|(sample, text)| *seen.entry(&sample.context.assignment).or_insert(text) != text)
+}
+
+/// Whether texts differ between captures of one and the same environment in many ways.
+fn is_noise(samples: &[Sample<'_>], texts: &[String]) -> bool {
+    let mut groups: BTreeMap<&[u16], HashSet<&str>> = BTreeMap::new();
+    for (sample, text) in samples.iter().zip(texts) {
+        groups.entry(&sample.context.assignment).or_default().insert(text);
+    }
+    groups.values().any(|values| values.len() > 2)
 }
 
 /// What occurs too often for chance.

@@ -86,14 +86,21 @@ fn moment(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<(usize, Fo
     if let Some((millis, next, end, format)) = epoch(lexemes, at, window) {
         return done(next, end, vec![(Stamp::Epoch(millis), format.to_owned())]);
     }
+    if let Some((time, format)) = packed(lexemes, at).filter(|(time, _)| window.has(time.date())) {
+        return done(at + 1, lexemes.end(at)?, vec![(Stamp::DateTime(time, None), format.to_owned())]);
+    }
     let (first, prefix) = leading_weekday(lexemes, at).unwrap_or((at, String::new()));
     let mut dates = dates(lexemes, first);
     dates.retain(|date| window.has(date.value));
     if let Some(date) = dates.first() {
         let (next, end) = (date.next, date.end);
-        if let Some((joint, time)) = join(lexemes, next).and_then(|(i, joint)| Some((joint, time(lexemes, i)?))) {
-            let (offset, zone_next, zone_end, zone) =
-                zone(lexemes, time.next).unwrap_or((None, time.next, time.end, String::new()));
+        if let Some((joint, time, in_name)) = join(lexemes, next).and_then(|(i, joint)| {
+            let time = time(lexemes, i).map(|time| (time, false));
+            time.or_else(|| Some((name_time(lexemes, i)?, true))).map(|(time, in_name)| (joint, time, in_name))
+        }) {
+            // In a file's name a number behind the time is no offset.
+            let zone = zone(lexemes, time.next).filter(|(.., format)| !in_name || format == "Z");
+            let (offset, zone_next, zone_end, zone) = zone.unwrap_or((None, time.next, time.end, String::new()));
             let readings = dates
                 .iter()
                 .map(|d| {
@@ -132,6 +139,19 @@ fn epoch(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<(i64, usize
         }
         _ => None,
     }
+}
+
+/// A day and a time in one number: `20261121114647`, with or without milliseconds.
+fn packed(lexemes: &Lexemes<'_>, at: usize) -> Option<(NaiveDateTime, &'static str)> {
+    let (value, digits) = lexemes.number(at)?;
+    let (value, millis, format) = match digits {
+        14 => (value, 0, "%Y%m%d%H%M%S"),
+        17 => (value / 1000, value % 1000, "%Y%m%d%H%M%S%3f"),
+        _ => return None,
+    };
+    let part = |divisor: u64| u32::try_from(value / divisor % 100).ok();
+    let time = NaiveTime::from_hms_milli_opt(part(10_000)?, part(100)?, part(1)?, u32::try_from(millis).ok()?)?;
+    Some((day(value / 10_000_000_000, value / 100_000_000 % 100, value / 1_000_000 % 100)?.and_time(time), format))
 }
 
 fn leading_weekday(lexemes: &Lexemes<'_>, at: usize) -> Option<(usize, String)> {
@@ -364,6 +384,33 @@ fn time(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveTime>> {
     Some(Parsed { next: i, end: lexemes.end(i - 1)?, value, format })
 }
 
+/// The time in a file's name, right behind its date: `11_46_47_123`, `11-46-47`, `114647`, `114647123`.
+fn name_time(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveTime>> {
+    let narrow = |n: u64| u32::try_from(n).ok();
+    let (first, digits) = lexemes.number(at)?;
+    let between = |i: usize| lexemes.gap(i).filter(|gap| matches!(*gap, "_" | "-" | "."));
+    let two = |i: usize| lexemes.number(i).filter(|(_, digits)| *digits == 2).map(|(value, _)| value);
+    let (hour, minute, second, mut i, mut format) = match digits {
+        2 => {
+            let sign = between(at + 1).filter(|sign| between(at + 3) == Some(sign))?;
+            (first, two(at + 2)?, two(at + 4)?, at + 5, format!("%H{sign}%M{sign}%S"))
+        }
+        6 => (first / 10_000, first / 100 % 100, first % 100, at + 1, String::from("%H%M%S")),
+        9 => (first / 10_000_000, first / 100_000 % 100, first / 1000 % 100, at + 1, String::from("%H%M%S%3f")),
+        _ => return None,
+    };
+    let mut millis = if digits == 9 { first % 1000 } else { 0 };
+    if digits != 9
+        && let (Some(sign), Some((value, digits @ (3 | 6)))) = (between(i), lexemes.number(i + 1))
+    {
+        millis = value / if digits == 6 { 1000 } else { 1 };
+        let _ = write!(format, "{sign}%{digits}f");
+        i += 2;
+    }
+    let value = NaiveTime::from_hms_milli_opt(narrow(hour)?, narrow(minute)?, narrow(second)?, narrow(millis)?)?;
+    Some(Parsed { next: i, end: lexemes.end(i - 1)?, value, format })
+}
+
 /// `Z`, ` UTC`, `+09:00`, ` GMT+0900`.
 fn zone(lexemes: &Lexemes<'_>, at: usize) -> Option<(Option<i32>, usize, usize, String)> {
     let (i, space) = match lexemes.gap(at) {
@@ -433,6 +480,15 @@ mod tests {
             ("２０２６/１１/２１", "%Y/%m/%d[fullwidth]"),
             ("2026-11-21T04:09:11.123Z", "%Y-%m-%dT%H:%M:%S.%3fZ"),
             ("2026-11-21 13:09:11+09:00", "%Y-%m-%d %H:%M:%S%:z"),
+            ("2026-11-21T11_46_47_123Z", "%Y-%m-%dT%H_%M_%S_%3fZ"),
+            ("2026-11-21T11-46-47.123Z", "%Y-%m-%dT%H-%M-%S.%3fZ"),
+            ("2026-11-21_11-46-47", "%Y-%m-%d_%H-%M-%S"),
+            ("2026-11-21-11-46-47", "%Y-%m-%d-%H-%M-%S"),
+            ("2026_11_21_11_46_47", "%Y_%m_%d_%H_%M_%S"),
+            ("20261121_114647", "%Y%m%d_%H%M%S"),
+            ("20261121T114647123Z", "%Y%m%dT%H%M%S%3fZ"),
+            ("20261121114647", "%Y%m%d%H%M%S"),
+            ("20261121-114647.123456", "%Y%m%d-%H%M%S.%6f"),
             ("Sat Nov 21 2026 13:09:11 GMT+0900", "%a %b %d %Y %H:%M:%S GMT%z"),
             ("4:09 PM", "%-I:%M %p"),
             ("1795234151123", "epoch milliseconds"),

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use chrono::{DateTime, Offset as _, TimeZone as _, Utc};
 use chrono_tz::{OffsetName as _, Tz};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Digest as _;
 
 use super::zone_names;
@@ -21,6 +21,11 @@ pub(super) struct Form {
 
 /// The name of the form that matches any prefix (8 digits and more) of a digest.
 const DIGEST: &str = "sha256";
+
+/// What RFC 3986 leaves as it is; what JavaScript does; either with slashes, as in paths.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const COMPONENT: &AsciiSet = &UNRESERVED.remove(b'!').remove(b'*').remove(b'\'').remove(b'(').remove(b')');
+const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 
 /// All forms of a level. Plain forms come first. `reference` is the run's time: a zone's offset depends on it.
 pub(super) fn forms(kind: &FactorKind, level: &str, reference: DateTime<Utc>) -> Vec<Form> {
@@ -49,12 +54,37 @@ pub(super) fn forms(kind: &FactorKind, level: &str, reference: DateTime<Utc>) ->
     }
     list.add("lower case", &level.to_lowercase());
     list.add("upper case", &level.to_uppercase());
-    list.add("url-encoded", &utf8_percent_encode(level, NON_ALPHANUMERIC).to_string());
+    let mut first = level.chars();
+    let capital: String = first.next().into_iter().flat_map(char::to_uppercase).chain(first).collect();
+    list.add("capitalised", &capital);
+    for set in [UNRESERVED, COMPONENT, PATH, NON_ALPHANUMERIC] {
+        let encoded = utf8_percent_encode(level, set).to_string();
+        list.add("url-encoded", &encoded.replace("%20", "+"));
+        list.add("url-encoded", &lower_case_escapes(&encoded));
+        list.add("url-encoded", &encoded);
+    }
     list.add("base64", &base64::engine::general_purpose::STANDARD.encode(level));
+    list.add("base64", &base64::engine::general_purpose::STANDARD_NO_PAD.encode(level));
     list.add("base64", &base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(level));
-    list.add(DIGEST, &hex::encode(sha2::Sha256::digest(level.as_bytes())));
+    let digest = sha2::Sha256::digest(level.as_bytes());
+    list.add(DIGEST, &hex::encode(digest));
+    list.add("digest in base64", &base64::engine::general_purpose::STANDARD.encode(digest));
+    list.add("digest in base64", &base64::engine::general_purpose::STANDARD_NO_PAD.encode(digest));
+    list.add("digest in base64", &base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest));
     list.add("hex", &hex::encode(level.as_bytes()));
     list.0
+}
+
+/// `%3A` as `%3a`.
+fn lower_case_escapes(encoded: &str) -> String {
+    let mut escape = 0;
+    encoded
+        .chars()
+        .map(|c| {
+            escape = if c == '%' { 2 } else { i32::max(escape - 1, -1) };
+            if escape >= 0 { c.to_ascii_lowercase() } else { c }
+        })
+        .collect()
 }
 
 struct Forms(Vec<Form>);

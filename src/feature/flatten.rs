@@ -1,40 +1,32 @@
-//! **Flattening** a body: content decoding, then JSON (also inside strings, also one value a line), forms, or text,
+//! **Flattening** a body: JSON (also inside strings, also one value a line), forms, or text,
 //! taken apart into leaves whose addresses do not depend on positions.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::Read as _;
 
 use percent_encoding::percent_decode_str;
 
 use super::element::{self, Elements};
+use super::escape::Style;
 use super::json::{self, Json, Node, Quoted};
 use super::leaf::{Leaf, numbered};
 use super::mask;
 use super::{Channel, FeatureKind};
+use crate::wire::encoding;
 
-/// Most bytes that a compressed body is unpacked to.
-const MAX_BODY: u64 = 32 << 20;
 /// JSON inside strings is opened so many times.
 const MAX_OPENED: usize = 4;
 
-/// The arrays that were met, by address.
-pub(super) type Arrays = HashMap<String, Elements>;
+/// What was met of bodies, by address: the elements of arrays, and which characters a JSON text escapes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    elements: HashMap<String, Elements>,
+    styles: HashMap<String, Style>,
+}
 
 /// Undoes the content encoding. What cannot be undone stays as it is.
 pub(super) fn decoded<'a>(bytes: &'a [u8], encoding: &str) -> Cow<'a, [u8]> {
-    let mut out = Vec::new();
-    let read = match encoding.trim().to_ascii_lowercase().as_str() {
-        "gzip" | "x-gzip" => flate2::read::MultiGzDecoder::new(bytes).take(MAX_BODY).read_to_end(&mut out),
-        "deflate" => flate2::read::ZlibDecoder::new(bytes).take(MAX_BODY).read_to_end(&mut out),
-        "br" => brotli::Decompressor::new(bytes, 4096).take(MAX_BODY).read_to_end(&mut out),
-        "zstd" => match zstd::stream::read::Decoder::new(bytes) {
-            Ok(decoder) => decoder.take(MAX_BODY).read_to_end(&mut out),
-            Err(error) => Err(error),
-        },
-        _ => return Cow::Borrowed(bytes),
-    };
-    if read.is_ok() { Cow::Owned(out) } else { Cow::Borrowed(bytes) }
+    encoding::decode(Some(encoding), bytes).unwrap_or(Cow::Borrowed(bytes))
 }
 
 /// Takes a body apart. `address` and `place` are those of its request; `content_type` is what the request says.
@@ -43,13 +35,13 @@ pub(super) fn body(
     content_type: &str,
     address: &str,
     place: &str,
-    arrays: &mut Arrays,
+    known: &mut Known,
     leaves: &mut Vec<Leaf>,
 ) {
     if bytes.is_empty() {
         return;
     }
-    let mut walk = Walk { arrays, leaves, opened: 0 };
+    let mut walk = Walk { known, leaves, opened: 0, style: Style::default() };
     let Ok(text) = std::str::from_utf8(bytes) else {
         let magic = hex::encode(&bytes[..bytes.len().min(4)]);
         let (kind, place) = (FeatureKind::Shape, format!("{place} \u{b7} body"));
@@ -65,7 +57,7 @@ pub(super) fn body(
     } else if let Some(rows) = rows(text) {
         walk.array(&rows, &format!("{address}rows"), &format!("{place}rows"));
     } else {
-        walk.leaf(FeatureKind::Text, format!("{address}text"), format!("{place}body"), text.to_owned());
+        walk.text(text, &format!("{address}text"), &format!("{place}body"));
     }
 }
 
@@ -76,9 +68,11 @@ fn rows(text: &str) -> Option<Vec<Node>> {
 }
 
 struct Walk<'a> {
-    arrays: &'a mut Arrays,
+    known: &'a mut Known,
     leaves: &'a mut Vec<Leaf>,
     opened: usize,
+    /// Which characters the JSON text around escapes.
+    style: Style,
 }
 
 impl Walk<'_> {
@@ -89,7 +83,20 @@ impl Walk<'_> {
     fn json(&mut self, json: &Json, address: &str, place: &str) {
         let spacing = json.spacing.clone();
         self.leaf(FeatureKind::Layout, format!("{address}spacing"), format!("{place}spacing"), spacing);
+        let mut style = Style::of(json);
+        let known = self.known.styles.entry(address.to_owned()).or_default();
+        style.or(known);
+        known.or(&style);
+        if let Some(told) = style.told() {
+            self.leaf(FeatureKind::Signature, format!("{address}escapes"), format!("{place}escapes"), told);
+        }
+        for escape in style.odd(&json.key_escapes).take(16) {
+            let (address, place) = (format!("{address}key escape {escape}"), format!("{place}key escape {escape}"));
+            self.leaf(FeatureKind::Signature, address, place, escape.clone());
+        }
+        let around = std::mem::replace(&mut self.style, style);
         self.node(&json.root, address, place);
+        self.style = around;
     }
 
     fn node(&mut self, node: &Node, address: &str, place: &str) {
@@ -139,7 +146,7 @@ impl Walk<'_> {
                 self.leaves.push(Leaf { kind: FeatureKind::Sequence, ..order });
                 names
             }
-            None => self.arrays.entry(address.to_owned()).or_default().labels(elements),
+            None => self.known.elements.entry(address.to_owned()).or_default().labels(elements),
         };
         for (label, element) in labels.iter().zip(elements) {
             self.node(element, &format!("{address}/{label}"), &format!("{place}[{label}]"));
@@ -147,9 +154,11 @@ impl Walk<'_> {
     }
 
     fn string(&mut self, quoted: &Quoted, address: &str, place: &str) {
-        for escape in quoted.escapes.iter().take(16) {
-            let (address, place) = (format!("{address} escape {escape}"), format!("{place} \u{b7} escape {escape}"));
-            self.leaf(FeatureKind::Signature, address, place, escape.clone());
+        let odd = self.style.odd(&quoted.escapes).map(|escape| format!("escape {escape}"));
+        let bare = self.style.bare(quoted).into_iter().map(|sort| format!("no escape for {sort}"));
+        for told in odd.chain(bare).take(16).collect::<Vec<_>>() {
+            let (address, place) = (format!("{address} {told}"), format!("{place} \u{b7} {told}"));
+            self.leaf(FeatureKind::Signature, address, place, told);
         }
         if self.opened < MAX_OPENED {
             let (json, form) = match json::parse_container(&quoted.text) {
@@ -165,7 +174,20 @@ impl Walk<'_> {
                 return;
             }
         }
-        self.leaf(FeatureKind::Text, address.to_owned(), place.to_owned(), quoted.text.clone());
+        self.text(&quoted.text, address, place);
+    }
+
+    /// A text. How its lines end is one property of the whole, not one of each line.
+    fn text(&mut self, text: &str, address: &str, place: &str) {
+        let feeds = text.matches('\n').count();
+        let text = if feeds > 0 && text.matches("\r\n").count() == feeds {
+            let (address, place) = (format!("{address} line ends"), format!("{place} \u{b7} line ends"));
+            self.leaf(FeatureKind::Signature, address, place, String::from("U+000D U+000A"));
+            text.replace("\r\n", "\n")
+        } else {
+            text.to_owned()
+        };
+        self.leaf(FeatureKind::Text, address.to_owned(), place.to_owned(), text);
     }
 
     fn form(&mut self, text: &str, address: &str, place: &str) {
@@ -218,9 +240,9 @@ mod tests {
     use super::super::leaf::Content;
     use super::*;
 
-    fn flat(text: &str, arrays: &mut Arrays) -> Vec<(String, String)> {
+    fn flat(text: &str, known: &mut Known) -> Vec<(String, String)> {
         let mut leaves = Vec::new();
-        body(text.as_bytes(), "application/json", "body POST /x #0", "POST /x", arrays, &mut leaves);
+        body(text.as_bytes(), "application/json", "body POST /x #0", "POST /x", known, &mut leaves);
         let show = |leaf: Leaf| match leaf.content {
             Content::Text(text) => (leaf.address, text),
             Content::Order(names) => (leaf.address, names.join(" ")),
@@ -232,7 +254,7 @@ mod tests {
     fn opens_json_in_strings_and_names_tools() {
         let all = flat(
             r#"{"tools":[{"name":"Bash","n":1}],"meta":"{\"id\":\"x\"}","list":["a","b"],"a":"\u2019"}"#,
-            &mut Arrays::new(),
+            &mut Known::default(),
         );
         let has = |address: &str, text: &str| {
             assert!(all.contains(&(format!("body POST /x #0 {address}"), text.to_owned())), "{address}: {all:#?}");
@@ -240,14 +262,14 @@ mod tests {
         has("/tools/Bash/n value", "1");
         has("/meta json /id", "x");
         has("/list/*", "a\nb");
-        has("/a escape \\u2019", "\\u2019");
+        has("escapes", "beyond ASCII");
         has(" keys", "tools meta list a");
         has("spacing", "compact");
     }
 
     #[test]
     fn opens_json_in_base64() {
-        let all = flat(r#"{"meta":"eyJhIjogMX0=","plain":"eyJhbGxvIQ=="}"#, &mut Arrays::new());
+        let all = flat(r#"{"meta":"eyJhIjogMX0=","plain":"eyJhbGxvIQ=="}"#, &mut Known::default());
         assert!(all.contains(&("body POST /x #0 /meta json in base64 /a value".into(), "1".into())), "{all:#?}");
         assert!(all.contains(&("body POST /x #0 /plain".into(), "eyJhbGxvIQ==".into())), "{all:#?}");
     }
@@ -265,8 +287,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-            let (mut arrays, mut leaves) = (Arrays::new(), Vec::new());
-            body(&bytes, "", "a", "p", &mut arrays, &mut leaves);
+            let (mut known, mut leaves) = (Known::default(), Vec::new());
+            body(&bytes, "", "a", "p", &mut known, &mut leaves);
             for encoding in ["gzip", "br", "zstd", "deflate"] {
                 let _ = decoded(&bytes, encoding);
             }

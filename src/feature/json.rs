@@ -1,7 +1,7 @@
 //! A **lossless JSON reader**: keeps what `serde_json` forgets and an agent can hide something in: duplicate keys, the
 //! order of keys, how numbers are written, which characters are escaped, how the text is spaced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Deeper nesting than this is not read as JSON.
 const MAX_DEPTH: usize = 128;
@@ -24,8 +24,18 @@ pub(super) enum Node {
 pub(super) struct Quoted {
     /// The decoded text. Lone surrogates are read as U+FFFD.
     pub(super) text: String,
-    /// Escapes that the character did not need, as written: `\u2019`, `\/`.
-    pub(super) escapes: BTreeSet<String>,
+    /// Escapes that the character did not need, as written (`\u2019`, `\/`), with their number.
+    pub(super) escapes: BTreeMap<String, usize>,
+}
+
+impl Quoted {
+    fn escaped(&mut self, escape: &str) {
+        if let Some(n) = self.escapes.get_mut(escape) {
+            *n += 1;
+        } else if self.escapes.len() < 32 {
+            self.escapes.insert(escape.to_owned(), 1);
+        }
+    }
 }
 
 /// A JSON text: its value and the way it is spaced.
@@ -35,11 +45,13 @@ pub(super) struct Json {
     pub(super) root: Node,
     /// White space used between tokens, each kind once: `compact`, or such as `": " ",\n"`.
     pub(super) spacing: String,
+    /// Needless escapes in the names of members, with their number.
+    pub(super) key_escapes: BTreeMap<String, usize>,
 }
 
 /// Reads a whole text as one JSON value.
 pub(super) fn parse(text: &str) -> Option<Json> {
-    let mut reader = Reader { text, at: 0, gaps: BTreeSet::new() };
+    let mut reader = Reader { text, at: 0, gaps: BTreeSet::new(), key_escapes: BTreeMap::new() };
     reader.space("start ");
     let root = reader.value(0)?;
     reader.space("end ");
@@ -49,9 +61,10 @@ pub(super) fn parse(text: &str) -> Option<Json> {
     let spacing = if reader.gaps.is_empty() {
         String::from("compact")
     } else {
-        reader.gaps.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+        let gaps = reader.gaps.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+        format!("spaced {gaps}")
     };
-    Some(Json { root, spacing })
+    Some(Json { root, spacing, key_escapes: reader.key_escapes })
 }
 
 /// Reads a text as JSON only where it is an object or array: a bare word or number is a text to us.
@@ -64,6 +77,7 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     gaps: BTreeSet<String>,
+    key_escapes: BTreeMap<String, usize>,
 }
 
 impl Reader<'_> {
@@ -114,7 +128,10 @@ impl Reader<'_> {
             return Some(Node::Object(members));
         }
         loop {
-            let key = self.string()?.text;
+            let Quoted { text: key, escapes } = self.string()?;
+            for (escape, n) in escapes {
+                *self.key_escapes.entry(escape).or_default() += n;
+            }
             self.space("key ");
             self.eat(b':')?;
             self.space(": ");
@@ -180,7 +197,7 @@ impl Reader<'_> {
                 b'\\' => quoted.text.push('\\'),
                 b'/' => {
                     quoted.text.push('/');
-                    quoted.escapes.insert(String::from("\\/"));
+                    quoted.escaped("\\/");
                 }
                 b'u' => self.unicode(&mut quoted)?,
                 _ => return None,
@@ -205,8 +222,8 @@ impl Reader<'_> {
         }
         let character = character.unwrap_or('\u{FFFD}');
         quoted.text.push(character);
-        if character >= ' ' && quoted.escapes.len() < 32 {
-            quoted.escapes.insert(self.text[start..self.at].to_owned());
+        if character >= ' ' {
+            quoted.escaped(&self.text[start..self.at]);
         }
         Some(())
     }
@@ -234,7 +251,7 @@ mod tests {
         assert_eq!(members[0].1, Node::Scalar("1.0".into()));
         let Node::String(text) = &members[1].1 else { panic!("a string") };
         assert_eq!(text.text, "\u{2019}\n/");
-        assert_eq!(text.escapes.iter().map(String::as_str).collect::<Vec<_>>(), ["\\/", "\\u2019"]);
+        assert_eq!(text.escapes.keys().map(String::as_str).collect::<Vec<_>>(), ["\\/", "\\u2019"]);
     }
 
     #[test]

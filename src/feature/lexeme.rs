@@ -41,6 +41,12 @@ fn digit(c: char) -> Option<(u64, usize)> {
     })
 }
 
+/// The ASCII digit of the same value as a decimal digit of another script.
+pub(super) fn ascii_digit(c: char) -> Option<char> {
+    let (value, script) = digit(c)?;
+    u32::try_from(value).ok().filter(|_| script > 0).and_then(|value| char::from_digit(value, 10))
+}
+
 pub(super) fn ideograph(c: char) -> bool {
     matches!(u32::from(c), 0x3040..=0x30FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xAC00..=0xD7AF | 0xF900..=0xFAFF)
 }

@@ -8,6 +8,8 @@ use std::ops::Range;
 pub(super) const RANDOM: &str = "${random}";
 /// What stands for a number that is measured.
 pub(super) const MEASUREMENT: &str = "${measurement}";
+/// What stands for a count of time that the clock accounts for.
+pub(super) const ELAPSED: &str = "${elapsed}";
 
 /// A class of opaque values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +42,18 @@ pub(super) fn spans(line: &str) -> Vec<(Range<usize>, Opaque)> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        if !is_run(bytes[at]) {
+        if !is_run(bytes[at]) && bytes[at] != b'/' {
+            at += 1;
+            continue;
+        }
+        // Only where such a run begins: each byte is looked at once.
+        let inside = at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || matches!(bytes[at - 1], b'+' | b'/'));
+        if let Some(length) = (!inside).then(|| slashed(bytes, at)).flatten() {
+            found.push((at..at + length, Opaque::Base64));
+            at += length;
+            continue;
+        }
+        if bytes[at] == b'/' {
             at += 1;
             continue;
         }
@@ -81,12 +94,48 @@ fn run(bytes: &[u8], whole: Range<usize>, found: &mut Vec<(Range<usize>, Opaque)
         }
         at += 1;
     }
-    // Url-safe base64 has hyphens and underscores inside: only a long and well mixed run is taken as one value.
-    let text = &bytes[whole.clone()];
-    if found[before..].iter().all(|(_, class)| *class == Opaque::Number) && text.len() >= 24 && well_mixed(text) {
-        found.truncate(before);
-        found.push((whole, Opaque::Base64));
+    // Url-safe base64 has hyphens and underscores inside; a prefix in small letters is a name.
+    if found[before..].iter().all(|(_, class)| matches!(class, Opaque::Number | Opaque::Base64)) {
+        let start = whole.start + prefix(&bytes[whole.clone()]);
+        let text = &bytes[start..whole.end];
+        if text.len() >= 24 && scrambled(text) && !text.split(|b| matches!(b, b'-' | b'_')).any(is_name) {
+            found.truncate(before);
+            found.push((start..whole.end, Opaque::Base64));
+        }
     }
+}
+
+/// The length of what stands before an identifier and says its sort: `msg_`, `sk-ant-`.
+fn prefix(run: &[u8]) -> usize {
+    let mut length = 0;
+    for word in run.split_inclusive(|b| matches!(b, b'-' | b'_')) {
+        let letters = &word[..word.len() - 1];
+        if letters.len() < 2 || letters.len() > 12 || !letters.iter().all(u8::is_ascii_lowercase) {
+            break;
+        }
+        length += word.len();
+    }
+    length
+}
+
+/// A word of one sort of letter: chance seldom makes one.
+fn is_name(word: &[u8]) -> bool {
+    word.len() >= 5 && (word.iter().all(u8::is_ascii_lowercase) || word.iter().all(u8::is_ascii_uppercase))
+}
+
+/// Base64 of the common alphabet that has slashes or padding, from the start of a run: its length. A path has slashes
+/// too: without padding only the whole text is taken for base64.
+fn slashed(bytes: &[u8], start: usize) -> Option<usize> {
+    let body = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    let mut end = start + bytes[start..].iter().take_while(|b| body(b)).count();
+    let bare = end;
+    while end < bytes.len() && end - bare < 2 && bytes[end] == b'=' {
+        end += 1;
+    }
+    let (padded, text) = (end > bare, &bytes[start..bare]);
+    let whole = start == 0 && end == bytes.len() && bytes[0] != b'/';
+    let fits = text.len() >= 20 && (end - start).is_multiple_of(4) && (padded || whole && text.contains(&b'/'));
+    (fits && scrambled(text)).then_some(end - start)
 }
 
 /// The class of one alphanumeric word.
@@ -107,12 +156,14 @@ fn counts(text: &[u8]) -> (usize, usize, usize) {
 
 fn mixed(word: &[u8]) -> bool {
     let (digits, upper, lower) = counts(word);
-    digits >= 2 && ((upper >= 2 && lower >= 2) || changes(word) >= word.len() / 4)
+    digits >= 2 && ((upper >= 2 && lower >= 2) || changes(word) >= word.len() / 4) || scrambled(word)
 }
 
-fn well_mixed(text: &[u8]) -> bool {
-    let (digits, upper, lower) = counts(text);
-    digits >= 3 && upper >= 3 && lower >= 3 && changes(text) >= text.len() / 3
+/// Letters of both cases whose sort changes as often as chance would have it; in names it changes once a word.
+fn scrambled(text: &[u8]) -> bool {
+    let letters: Vec<u8> = text.iter().copied().filter(u8::is_ascii_alphanumeric).collect();
+    let (_, upper, lower) = counts(&letters);
+    upper >= 3 && lower >= 3 && changes(&letters) * 5 >= letters.len() * 2
 }
 
 /// How often the sort of character changes: names change seldom, random text often.
@@ -136,6 +187,69 @@ pub(super) fn masked(text: &str) -> String {
     }
     out.push_str(&text[at..]);
     out
+}
+
+/// The form that most random texts of a place have: what is not of a class stands there as it is. A value that is one by
+/// chance not recognised (base64 with hardly a digit) is known by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    pieces: Vec<Piece>,
+    pub(super) masked: String,
+    pub(super) shape: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Class(Opaque, usize),
+}
+
+impl Form {
+    /// The form of a text.
+    pub(super) fn of(text: &str) -> Self {
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        for (span, class) in spans(text) {
+            pieces.push(Piece::Text(text[at..span.start].to_owned()));
+            pieces.push(Piece::Class(class, span.len()));
+            at = span.end;
+        }
+        pieces.push(Piece::Text(text[at..].to_owned()));
+        Self { pieces, masked: masked(text), shape: shape(text) }
+    }
+
+    /// Whether a text has it.
+    pub(super) fn fits(&self, text: &str) -> bool {
+        let mut rest = text;
+        for piece in &self.pieces {
+            let after = match piece {
+                Piece::Text(text) => rest.strip_prefix(text.as_str()),
+                Piece::Class(class, length) => {
+                    rest.split_at_checked(*length).filter(|(value, _)| class.allows(value.as_bytes())).map(|(_, r)| r)
+                }
+            };
+            let Some(after) = after else { return false };
+            rest = after;
+        }
+        rest.is_empty()
+    }
+}
+
+impl Opaque {
+    /// Whether a value may be of this class, though it need not look so.
+    fn allows(self, value: &[u8]) -> bool {
+        match self {
+            Self::Uuid => is_uuid(value),
+            Self::Hex => value.iter().all(u8::is_ascii_hexdigit),
+            Self::Number => value.iter().all(u8::is_ascii_digit),
+            Self::Base64 => {
+                let (_, upper, lower) = counts(value);
+                let kinds: HashSet<u8> = value.iter().copied().collect();
+                let allowed = |b: &u8| is_run(*b) || matches!(b, b'/' | b'=');
+                value.iter().all(allowed) && kinds.len() >= 8 && (upper > 0 && lower > 0 || mixed(value))
+            }
+        }
+    }
 }
 
 /// The shape of a text whose value is random: classes with version, length, case and alphabet; elsewhere the
@@ -167,7 +281,10 @@ fn class_shape(value: &str, class: Opaque) -> String {
             format!("<uuid v{}{variant}{case}>", value[14..15].to_ascii_lowercase())
         }
         Opaque::Hex => format!("<{} hex digits{case}>", value.len()),
-        Opaque::Base64 => format!("<{} characters>", value.len()),
+        Opaque::Base64 => {
+            let padding = if value.ends_with('=') { " with padding" } else { "" };
+            format!("<{} characters{padding}>", value.len())
+        }
         Opaque::Number => String::from("<number>"),
     }
 }
@@ -175,7 +292,7 @@ fn class_shape(value: &str, class: Opaque) -> String {
 /// Every run of letters and digits as one `w`, everything else as it is.
 fn sorts(text: &str, out: &mut String) {
     for c in text.chars() {
-        if !c.is_ascii_alphanumeric() {
+        if !c.is_alphanumeric() {
             out.push(c);
         } else if !out.ends_with('w') {
             out.push('w');
@@ -183,11 +300,20 @@ fn sorts(text: &str, out: &mut String) {
     }
 }
 
-/// Replaces every word that is not in `known`.
-pub(super) fn only_known(text: &str, known: &HashSet<String>) -> String {
+/// Replaces every word that is not in `known`; where `joined` is set, several with one sign between as one.
+pub(super) fn only_known(text: &str, known: &HashSet<String>, joined: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for word in words(text) {
-        out.push_str(if word.starts_with(char::is_alphanumeric) && !known.contains(word) { RANDOM } else { word });
+        if !word.starts_with(char::is_alphanumeric) || known.contains(word) {
+            out.push_str(word);
+            continue;
+        }
+        let before = out.strip_suffix([' ', '-', '_']).filter(|before| joined && before.ends_with(RANDOM));
+        if let Some(length) = before.map(str::len) {
+            out.truncate(length);
+        } else {
+            out.push_str(RANDOM);
+        }
     }
     out
 }
@@ -204,9 +330,10 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a text is a JSON number.
+/// Whether a text is a number, in any form that is read as one.
 pub(super) fn is_number(text: &str) -> bool {
-    text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && text.parse::<f64>().is_ok_and(f64::is_finite)
+    text.starts_with(|c: char| matches!(c, '-' | '+' | '.') || c.is_ascii_digit())
+        && text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 #[cfg(test)]
@@ -227,13 +354,32 @@ mod tests {
         );
         assert_eq!(classes("msg_01Xy7ZkQpL2mN8vB3cD4eF"), [("01Xy7ZkQpL2mN8vB3cD4eF", Opaque::Base64)]);
         assert_eq!(classes("port 123456 of 99"), [("123456", Opaque::Number)]);
+        let padded = "q83/7wEjRWeJq83vASNF+4mrze8BI0VniavN7wEjRWc=";
+        assert_eq!(classes(&format!("key {padded}, so")), [(padded, Opaque::Base64)]);
+        assert_eq!(classes("sk_CrtePv9-yIL_aQ2xZ7bN4mK8wR1tY5"), [("CrtePv9-yIL_aQ2xZ7bN4mK8wR1tY5", Opaque::Base64)]);
+    }
+
+    #[test]
+    fn what_is_recognised_by_chance_has_the_form_of_the_rest() {
+        let form = Form::of("id msg_01Xy7ZkQpL2mN8vB3cD4eF now");
+        assert_eq!(form.masked, "id msg_${base64} now");
+        assert!(form.fits("id msg_abXyeZkQpLcmNsvBtcDceF now"));
+        assert!(!form.fits("id msg_01Xy7ZkQpL2mN8vB3cD4eFG now"), "longer");
+        assert!(!form.fits("id msg_aaaaaaaaaaaaaaaaaaaaaa now"), "not random");
+        assert!(!form.fits("id msg_01Xy7ZkQpL2mN8vB3cD4eF  now"), "another text around it");
     }
 
     #[test]
     fn leaves_names_alone() {
-        for name in
-            ["dangerouslyDisableSandbox", "X-Stainless-Package-Version", "advanced-tool-use-x", "internationalization"]
-        {
+        for name in [
+            "dangerouslyDisableSandbox",
+            "X-Stainless-Package-Version",
+            "advanced-tool-use-x",
+            "internationalization",
+            "/usr/lib/node_modules/someThing/dist",
+            "CLAUDE_CODE_DISABLE_TRAFFIC",
+            "getHTTPResponseCodeForURL",
+        ] {
             assert_eq!(classes(name), [], "{name}");
         }
     }

@@ -11,7 +11,9 @@ mod context;
 mod date;
 mod date_names;
 mod echo;
+mod elapsed;
 mod element;
+mod escape;
 mod extractor;
 mod flatten;
 mod header;
@@ -25,6 +27,7 @@ mod moment;
 mod order;
 mod process;
 mod request;
+mod signature;
 mod slot;
 mod table;
 mod token;
@@ -32,6 +35,7 @@ mod transport;
 mod zone_names;
 
 pub use extractor::Extractor;
+pub use signature::invisible;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

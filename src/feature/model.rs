@@ -72,6 +72,12 @@ impl Head {
         Self { address, place, channel, kind }
     }
 
+    /// What is a property of a text is no part of the structure: that it is there is told as what it is.
+    fn presence(&self, table: &mut Table) -> ColumnId {
+        let kind = if self.kind == FeatureKind::Signature { self.kind.clone() } else { FeatureKind::Presence };
+        self.add(table, " presence", "", kind)
+    }
+
     fn add(&self, table: &mut Table, suffix: &str, place: &str, kind: FeatureKind) -> ColumnId {
         table.add(format!("{}{suffix}", self.address), format!("{}{place}", self.place), self.channel, kind)
     }
@@ -129,7 +135,7 @@ impl TextModel {
         table: &mut Table,
     ) -> Self {
         let head = Head::of(leaf);
-        let presence = head.add(table, " presence", "", FeatureKind::Presence);
+        let presence = head.presence(table);
         let mut users: HashMap<&Arc<str>, Vec<usize>> = HashMap::new();
         for (i, (_, text)) in samples.iter().enumerate() {
             users.entry(text).or_default().push(i);
@@ -138,18 +144,20 @@ impl TextModel {
         let mut texts: Vec<(&Arc<str>, Vec<Line>)> = users.keys().map(|text| (*text, prepared.of(text))).collect();
         texts.sort_by(|(a, x), (b, y)| y.len().cmp(&x.len()).then_with(|| a.cmp(b)));
         let mut template = Template::default();
+        let single = texts.iter().all(|(_, lines)| lines.len() <= 1);
         for _pass in 0..2 {
             for (_, lines) in &texts {
                 template.grow(lines);
+                if single {
+                    // A text of one line is one place, whatever stands there.
+                    template.free_single();
+                }
             }
         }
         if texts.len() > 1 {
             let ids: Vec<Vec<usize>> =
                 texts.iter().map(|(_, l)| template.align(l).into_iter().flatten().collect()).collect();
             template.join_alternatives(&ids);
-        }
-        if texts.iter().all(|(_, lines)| lines.len() <= 1) {
-            template.free_single();
         }
         let mut seen: HashMap<usize, BTreeMap<Arc<str>, Vec<usize>>> = HashMap::new();
         for (text, lines) in &texts {
@@ -173,7 +181,7 @@ impl TextModel {
     /// A model for a leaf that no learned capture had.
     pub(super) fn unseen(leaf: &Leaf, table: &mut Table) -> Self {
         let head = Head::of(leaf);
-        let presence = head.add(table, " presence", "", FeatureKind::Presence);
+        let presence = head.presence(table);
         let (template, readers, cache) = (Template::default(), HashMap::new(), HashMap::new());
         Self { head, template, readers, presence, cache }
     }

@@ -52,6 +52,16 @@ impl Clock {
         Self { from: at(started_unix_ms), to: at(started_unix_ms.saturating_add(bounded + 1000)), zone, reference }
     }
 
+    /// When the capture was begun, in Unix milliseconds.
+    pub(super) fn started_ms(&self) -> i64 {
+        self.from.timestamp_millis()
+    }
+
+    /// How long it took at most, in milliseconds.
+    pub(super) fn wall_ms(&self) -> i64 {
+        (self.to - self.from).num_milliseconds()
+    }
+
     fn local(&self, instant: DateTime<Utc>) -> NaiveDateTime {
         instant.with_timezone(&self.zone).naive_local()
     }

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::context::Context;
 use super::element;
-use super::flatten::{self, Arrays};
+use super::flatten::{self, Known};
 use super::header;
 use super::lcs::likeness;
 use super::leaf::Leaf;
@@ -16,6 +16,8 @@ use crate::capture::{Capture, Exchange, Via};
 
 /// Requests of one kind must be this much alike (thousandths) to be the same.
 const ALIKE: u32 = 300;
+/// Requests that are this much alike are as alike as any.
+const CERTAIN: u32 = 800;
 /// Requests of one kind that are told apart; the rest are counted.
 const SLOTS: usize = 12;
 
@@ -24,7 +26,7 @@ const SLOTS: usize = 12;
 pub(super) struct Requests {
     kinds: HashMap<String, Vec<Slot>>,
     prefixes: Prefixes,
-    pub(super) arrays: Arrays,
+    known: Known,
 }
 
 /// One request among those of its kind.
@@ -53,8 +55,9 @@ impl Requests {
         for (i, exchange) in capture.exchanges.iter().enumerate() {
             let (path, prefix) = self.prefixes.normal(path(&exchange.target), context);
             kinds.entry(format!("{} {path}", exchange.method)).or_default().push(i);
-            // That the base URL's own path stands there is no news.
-            let own = prefix == context.base_path().map_or("", |(_, base)| base);
+            // That the base URL's own path stands there is no news, nor that another host has no such path.
+            let foreign = context.hosts().iter().all(|(_, host)| *host != exchange.host);
+            let own = prefix == context.base_path().map_or("", |(_, base)| base) || foreign && prefix.is_empty();
             prefixes.push(if own { String::from("the base URL's path") } else { prefix.to_owned() });
         }
         let mut names: Vec<Option<String>> = vec![None; capture.exchanges.len()];
@@ -101,9 +104,10 @@ impl Requests {
             let words = words.as_deref().unwrap_or_default();
             for (i, slot) in slots.iter().enumerate() {
                 let alike = slot.words.iter().map(|other| likeness(other, words)).max().unwrap_or(0);
-                let score = if slot.digest == *digest { 2000 } else { alike };
-                if score >= ALIKE {
-                    pairs.push((score, i, j));
+                let same = slot.digest == *digest;
+                if same || alike >= ALIKE {
+                    // Identifiers make likeness vary a little: where that is all, the order decides.
+                    pairs.push((if same { 2000 } else { alike.min(CERTAIN) / 100 }, i, j));
                 }
             }
         }
@@ -170,7 +174,7 @@ impl Requests {
             found.map_or("", |(_, value)| value.as_str())
         };
         let bytes = flatten::decoded(&exchange.body.bytes, header("content-encoding"));
-        flatten::body(&bytes, header("content-type"), &format!("body {name}"), place, &mut self.arrays, out);
+        flatten::body(&bytes, header("content-type"), &format!("body {name}"), place, &mut self.known, out);
     }
 }
 
@@ -225,7 +229,9 @@ impl Prefixes {
             let cuts = base.match_indices('/').map(|(at, _)| at).chain([base.len()]);
             for cut in cuts {
                 let prefix = &base[..cut];
-                let agree = paths.iter().filter_map(|p| stripped(p, prefix)).filter(|p| others.contains(p)).count();
+                // Paths that are not below it (other hosts have them) stay as they are.
+                let normal = paths.iter().map(|path| stripped(path, prefix).unwrap_or(path));
+                let agree = normal.filter(|path| others.contains(path)).count();
                 if agree > best.0 {
                     best = (agree, prefix);
                 }

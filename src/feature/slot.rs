@@ -10,6 +10,9 @@ use super::token::{Sort, Token, Tokeniser};
 /// Index of a column in the extractor's list.
 pub(super) type ColumnId = usize;
 
+/// What is said of a line that departs in nothing.
+const AS_USUAL: &str = "as usual";
+
 /// How a slot's lines are read.
 #[derive(Clone, Debug)]
 pub(super) enum SlotReader {
@@ -144,7 +147,8 @@ impl Skeleton {
         for k in cut.missing {
             let _ = write!(rest, "[without {:?}]", self.tokens[k]);
         }
-        out.push((self.rest, rest.into()));
+        // A blank line is a text too: that nothing departs has a word of its own.
+        out.push((self.rest, if rest.is_empty() { AS_USUAL.into() } else { rest.into() }));
         out
     }
 

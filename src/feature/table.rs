@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::column::{Plan, Reading};
 use super::context::Context;
+use super::signature::Part;
 use super::slot::ColumnId;
 use super::{Channel, Feature, FeatureKind, Row, ValueId};
 
@@ -32,6 +33,8 @@ pub(super) enum Aspect {
     Echo(usize),
     /// The form of what is random.
     Shape,
+    /// A part of the text's signature.
+    Signature(Part),
 }
 
 /// Columns, features and values. A feature is made when its first value is met.
@@ -85,6 +88,9 @@ impl Table {
         if let Some(shape) = reading.shape.as_ref().filter(|_| !is_order) {
             self.put(row, id, Aspect::Shape, "", shape);
         }
+        for (part, value) in reading.signature.iter().filter(|_| !is_order) {
+            self.put(row, id, Aspect::Signature(*part), "", value);
+        }
         for factor in &reading.echoes {
             let name = context.placeholder(*factor);
             self.put(row, id, Aspect::Echo(*factor), &name, context.label(*factor));
@@ -118,14 +124,14 @@ impl Table {
             Aspect::Shift => (String::from(" date"), FeatureKind::LocalDate),
             Aspect::Echo(factor) => (format!(" echo {echo}"), FeatureKind::Echo { factor }),
             Aspect::Shape => (String::from(" shape"), FeatureKind::Shape),
+            Aspect::Signature(part) => (format!(" {}", part.name()), FeatureKind::Signature),
+        };
+        let place = match aspect {
+            Aspect::Signature(part) => format!("{} \u{b7} {}", column.place, part.name()),
+            _ => column.place.clone(),
         };
         let feature = self.features.len();
-        self.features.push(Feature {
-            id: format!("{}{suffix}", column.address),
-            channel: column.channel,
-            place: column.place.clone(),
-            kind,
-        });
+        self.features.push(Feature { id: format!("{}{suffix}", column.address), channel: column.channel, place, kind });
         self.origins.push((id, aspect));
         column.features.push((aspect, feature));
         feature

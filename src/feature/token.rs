@@ -98,6 +98,11 @@ impl Tokeniser {
                 from = found.start() + line[found.start()..].chars().next().map_or(1, char::len_utf8);
             }
         }
+        for span in numbers(line) {
+            if free(&span, &all) {
+                all.push((span, Sort::Word));
+            }
+        }
         for (span, class) in mask::spans(line) {
             if free(&span, &all) {
                 all.push((span, Sort::Opaque(class)));
@@ -146,6 +151,28 @@ fn modifier(c: char) -> bool {
     matches!(u32::from(c), 0x2B0..=0x2FF | 0xA717..=0xA721 | 0xA788..=0xA78C)
 }
 
+/// Numbers with decimals or with thousands set apart: `2.5`, `1,000`. Versions, addresses and lists have more parts.
+fn numbers(line: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = line[at..].find(|c: char| c.is_ascii_digit()).map(|start| at + start) {
+        let inside = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | '\u{202f}' | '\u{a0}' | '\u{2009}');
+        let end = line[start..].find(|c| !inside(c)).map_or(line.len(), |end| start + end);
+        let span = start..start + line[start..end].trim_end_matches(|c: char| !c.is_ascii_digit()).len();
+        let parts: Vec<&str> = line[span.clone()].split(|c: char| !c.is_ascii_digit()).collect();
+        let thousands = parts[1..].iter().all(|part| part.len() == 3) && parts[0].len() <= 3;
+        let decimals = parts.len() == 2 && !line[span.clone()].contains(char::is_whitespace);
+        let apart = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
+        let alone = apart(line[..start].chars().next_back())
+            && !line[span.end..].chars().next().is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
+        if parts.len() > 1 && (thousands || decimals) && alone {
+            found.push(span);
+        }
+        at = end;
+    }
+    found
+}
+
 /// Words, white space and signs. Scripts without spaces are cut into characters.
 fn plain<'a>(text: &'a str, out: &mut Vec<Token<'a>>) {
     let sort_of = |c: char| {
@@ -187,6 +214,14 @@ pub(super) mod tests {
         assert_eq!(texts("Agent\u{2019}s 2026-11-21."), ["Agent", "\u{2019}", "s", " ", "2026-11-21", "."]);
         assert_eq!(texts("xAsia/Tokyo"), ["xAsia", "/", "Tokyo"]);
         assert_eq!(texts("今日は  x"), ["今", "日", "は", "  ", "x"]);
+    }
+
+    #[test]
+    fn a_number_is_one_token() {
+        let texts = |line: &'static str| tokeniser(&[]).tokens(line).iter().map(|t| t.text).collect::<Vec<_>>();
+        assert_eq!(texts("of 1,000 at 2.5."), ["of", " ", "1,000", " ", "at", " ", "2.5", "."]);
+        assert_eq!(texts("v 2.1.91"), ["v", " ", "2", ".", "1", ".", "91"]);
+        assert_eq!(texts("agent-1.2"), ["agent", "-", "1", ".", "2"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::confusable_detection::skeleton;
 
 use super::Class;
-use crate::feature::{Channel, FeatureKind};
+use crate::feature::{Channel, FeatureKind, invisible};
 
 /// The class of a difference between two values of a feature; `None` is absent.
 #[must_use]
@@ -17,6 +17,8 @@ pub fn classify(kind: &FeatureKind, channel: Channel, baseline: Option<&str>, va
         return match kind {
             // An escape or an invisible character is there or is not: the text reads the same.
             FeatureKind::Signature => Class::Covert,
+            // So does a text with a blank line more, or a line feed at its end.
+            FeatureKind::Presence if baseline.or(variant).is_some_and(|line| folded(line).is_empty()) => Class::Covert,
             _ => Class::Structural,
         };
     };
@@ -36,7 +38,52 @@ pub fn classify(kind: &FeatureKind, channel: Channel, baseline: Option<&str>, va
 
 /// Whether two texts read the same to a person.
 fn reads_the_same(a: &str, b: &str) -> bool {
-    folded(a) == folded(b) || prototype(a) == prototype(b) || prototype(&folded(a)) == prototype(&folded(b))
+    let (a, b) = (&anonymous(a), &anonymous(b));
+    folded(a) == folded(b)
+        || prototype(a) == prototype(b)
+        || prototype(&folded(a)) == prototype(&folded(b))
+        || same_number(&folded(a), &folded(b))
+}
+
+/// A text with one word for random identifiers of every sort: nobody reads those.
+fn anonymous(text: &str) -> String {
+    let mut text = text.to_owned();
+    for class in ["${uuid}", "${hex}", "${base64}", "${number}"] {
+        if text.contains(class) {
+            text = text.replace(class, "${random}");
+        }
+    }
+    text
+}
+
+/// Whether two texts are one number in two forms: with or without thousands set apart, final zeros, an exponent.
+fn same_number(a: &str, b: &str) -> bool {
+    let (a, b) = (numbers(a), numbers(b));
+    a.iter().any(|number| b.contains(number))
+}
+
+/// What a text may be as a number: a comma or point may set off thousands or decimals.
+fn numbers(text: &str) -> Vec<f64> {
+    if text.len() > 40
+        || !text.contains(|c: char| c.is_ascii_digit())
+        || text.contains(|c: char| matches!(c, 'a'..='d' | 'f'..='z' | 'A'..='D' | 'F'..='Z'))
+    {
+        return Vec::new();
+    }
+    let apart = [',', '.', '_', ' ', '\''];
+    let mut out: Vec<f64> = text.parse().ok().into_iter().collect();
+    for point in ['.', ','] {
+        let (whole, rest) = text.split_once(point).map_or((text, None), |(whole, rest)| (whole, Some(rest)));
+        let mut groups = whole.split(|c| c != point && apart.contains(&c));
+        let first = groups.next().unwrap_or_default();
+        let lengths = (1..=3).contains(&first.trim_start_matches(['-', '+']).len());
+        let grouped: Vec<&str> = groups.collect();
+        if grouped.iter().all(|group| group.len() == 3) && (lengths || grouped.is_empty()) {
+            let digits = format!("{first}{}.{}", grouped.concat(), rest.unwrap_or("0"));
+            out.extend(digits.parse::<f64>().ok().filter(|number| number.is_finite()));
+        }
+    }
+    out
 }
 
 /// The skeleton of UTS #39: equal for what can be confused.
@@ -61,15 +108,6 @@ fn folded(text: &str) -> String {
         }
     }
     out.trim().to_owned()
-}
-
-/// Whether a character shows nothing: format and default-ignorable characters, variation selectors, tags, controls.
-fn invisible(c: char) -> bool {
-    matches!(u32::from(c),
-        0xAD | 0x34F | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F | 0x202A..=0x202E
-        | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB | 0x1_BCA0..=0x1_BCA3
-        | 0x1_D173..=0x1_D17A | 0xE_0000..=0xE_0FFF)
-        || c.is_control() && !c.is_whitespace()
 }
 
 /// One sign for all signs of the same use: apostrophes and single quotes, double quotes, dashes, dots, slashes.
@@ -133,7 +171,8 @@ fn same_date(a: &str, b: &str) -> bool {
         codes.sort_unstable();
         (codes, rest)
     };
-    parts(a) == parts(b)
+    let epoch = |format: &str| format.starts_with("epoch ");
+    parts(a) == parts(b) || epoch(a) && epoch(b)
 }
 
 #[cfg(test)]
@@ -160,6 +199,10 @@ mod tests {
             ("\u{e9}", "e\u{301}"),
             ("...", "\u{2026}"),
             ("a", "\u{ff41}"),
+            ("1,000", "1000"),
+            ("1.000,5", "1000.50"),
+            ("1e3", "1000"),
+            ("key ${uuid}", "key ${hex}"),
         ] {
             assert_eq!(text(a, b), Class::Covert, "{a:?} {b:?}");
         }
@@ -167,7 +210,9 @@ mod tests {
 
     #[test]
     fn what_reads_differently_is_overt() {
-        for (a, b) in [("yes", "no"), ("", "!"), ("Asia", "Europe"), ("a, b", "a b"), ("1", "2")] {
+        for (a, b) in
+            [("yes", "no"), ("", "!"), ("Asia", "Europe"), ("a, b", "a b"), ("1", "2"), ("10", "1.0"), ("1,00", "100")]
+        {
             assert_eq!(text(a, b), Class::Overt, "{a:?} {b:?}");
         }
     }
@@ -186,6 +231,7 @@ mod tests {
     fn kinds_and_channels_decide_the_rest() {
         let some = Some("x");
         assert_eq!(classify(&FeatureKind::Presence, Channel::Body, None, some), Class::Structural);
+        assert_eq!(classify(&FeatureKind::Presence, Channel::Body, None, Some("")), Class::Covert);
         assert_eq!(classify(&FeatureKind::Text, Channel::Header, some, None), Class::Structural);
         assert_eq!(classify(&FeatureKind::Order, Channel::HeaderOrder, some, Some("y")), Class::Covert);
         assert_eq!(classify(&FeatureKind::Signature, Channel::Body, None, Some("\\u2019")), Class::Covert);

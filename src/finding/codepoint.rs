@@ -25,7 +25,13 @@ pub fn differing(baseline: Option<&str>, variant: Option<&str>) -> Vec<CodePoint
         }
         out
     };
-    let (left, right) = (only(&left, &right), only(&right, &left));
+    let (mut left, mut right) = (only(&left, &right), only(&right, &left));
+    // Beside something that the eye cannot tell, plain letters and digits are the noise of random identifiers.
+    let telling = |c: &char| !c.is_ascii() || c.is_ascii_control();
+    if left.iter().chain(&right).any(telling) {
+        left.retain(|c| !c.is_ascii_alphanumeric());
+        right.retain(|c| !c.is_ascii_alphanumeric());
+    }
     let half = MOST / 2;
     let take_left = left.len().min(MOST - right.len().min(half));
     let take_right = right.len().min(MOST - take_left);
@@ -98,6 +104,12 @@ mod tests {
         assert_eq!(told("ab", "a\tb")[0].2, "<control> CHARACTER TABULATION");
         assert_eq!(told("ab", "a\u{E000}b")[0].2, "<private use-E000>");
         assert_eq!(told("ab", "a\u{1}b")[0].2, "<control-0001>");
+    }
+
+    #[test]
+    fn names_the_invisible_beside_what_is_random() {
+        let all = told("run 688a7c2c goes", "run b4495e62\u{200b} goes");
+        assert_eq!(all, [("variant".into(), "U+200B".into(), "ZERO WIDTH SPACE".into())]);
     }
 
     #[test]

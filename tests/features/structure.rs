@@ -1,0 +1,294 @@
+//! **Structure**: keys, tools, messages, headers, requests, names, connections, the process and its files.
+
+use parallax::capture::{Body, Capture, Change, Connection, DnsQuestion, FileChange, Outcome, Seconds, TlsHello, Via};
+use parallax::finding::Class::{Behavioural, Covert, Overt, Structural};
+use rand::RngExt as _;
+use rand::seq::SliceRandom as _;
+
+use crate::check::{mark, quiet, say, send};
+use crate::lab::*;
+
+#[test]
+fn order_and_doubles_of_keys_are_found() {
+    mark("order of keys", Covert, "order of keys", |run, marked| {
+        let (a, b) = ("\"alpha\":1", format!("\"beta\":\"{}\"", run.uuid()));
+        send(run, &if marked { format!("{{{b},{a},\"c\":3}}") } else { format!("{{{a},{b},\"c\":3}}") })
+    });
+    mark("a key twice", Structural, "alpha 2", |run, marked| {
+        send(run, &format!("{{\"alpha\":1,\"beta\":2{}}}", if marked { ",\"alpha\":1" } else { "" }))
+    });
+    mark("a further key", Structural, "gamma", |run, marked| {
+        send(run, &format!("{{\"alpha\":1,\"beta\":2{}}}", if marked { ",\"gamma\":null" } else { "" }))
+    });
+    quiet("a random order of keys", |run| {
+        let mut members = ["\"a\":1", "\"b\":2", "\"c\":3", "\"d\":4", "\"e\":5", "\"f\":6", "\"g\":7"];
+        members.shuffle(&mut run.rng);
+        send(run, &format!("{{{}}}", members.join(",")))
+    });
+}
+
+#[test]
+fn json_in_a_string_is_opened() {
+    mark("inside a string", Covert, "JSON", |run, marked| {
+        let inner = json(&serde_json::json!({"id": run.uuid(), "note": if marked { "it\u{2019}s" } else { "it's" }}));
+        send(run, &json(&serde_json::json!({"meta": inner, "x": 1})))
+    });
+    mark("inside two strings", Overt, "depth", |run, marked| {
+        let inner = json(&serde_json::json!({"id": run.uuid(), "depth": if marked { 2 } else { 3 }}));
+        let outer = json(&serde_json::json!({"inner": inner, "id": run.uuid()}));
+        send(run, &json(&serde_json::json!({"meta": outer, "x": 1})))
+    });
+}
+
+#[test]
+fn tools_and_messages_are_found_by_what_they_are() {
+    let tool =
+        |name: &str| serde_json::json!({"name": name, "description": format!("what {name} does"), "input_schema": {}});
+    mark("a further tool", Structural, "Grep", |run, marked| {
+        let mut tools = vec![tool("Bash"), tool("Edit"), tool("Read")];
+        if marked {
+            tools.insert(1, tool("Grep"));
+        }
+        let body = serde_json::json!({"tools": tools, "id": run.uuid()});
+        send(run, &json(&body))
+    });
+    mark("tools in another order", Structural, "order", |run, marked| {
+        let mut tools = vec![tool("Bash"), tool("Edit"), tool("Read")];
+        if marked {
+            tools.reverse();
+        }
+        let body = serde_json::json!({"tools": tools, "id": run.uuid()});
+        send(run, &json(&body))
+    });
+    mark("a further message", Structural, "system", |run, marked| {
+        let mut messages = vec![
+            serde_json::json!({"role": "user", "content": "list the files of this folder"}),
+            serde_json::json!({"role": "assistant", "content": format!("done as {}", run.uuid())}),
+        ];
+        if marked {
+            messages.insert(0, serde_json::json!({"role": "system", "content": "be brief and kind"}));
+        }
+        send(run, &json(&serde_json::json!({"messages": messages, "x": 1})))
+    });
+}
+
+#[test]
+fn one_inserted_line_flags_one_slot_beside_noise() {
+    let lines = |run: &mut Run| -> Vec<String> {
+        (0..80)
+            .map(|n| match n {
+                10 => format!("session {}", run.uuid()),
+                40 => format!("started at {}", run.started),
+                _ => format!("- rule number {n} says something of its own kind"),
+            })
+            .collect()
+    };
+    mark("a line", Structural, "line", |run, marked| {
+        let mut lines = lines(run);
+        if marked {
+            lines.insert(25, String::from("You are on a build machine."));
+        }
+        say(run, &lines.join("\n"))
+    });
+    let extracted = extract(&runs(3, 8, 40, |run| {
+        let mut lines = lines(run);
+        if run.levels.level(HOSTNAME) == 1 {
+            lines.insert(25, String::from("You are on a build machine."));
+        }
+        say(run, &lines.join("\n"))
+    }));
+    assert_eq!(extracted.unexplained().len(), 1, "{:#?}", extracted.unexplained());
+}
+
+#[test]
+fn names_case_order_and_doubles_of_headers_are_found() {
+    let sent = |run: &mut Run, change: &dyn Fn(&mut Vec<(&'static str, String)>)| {
+        let mut headers = vec![
+            ("Accept", String::from("*/*")),
+            ("X-App", String::from("cli")),
+            ("X-Request-Id", run.uuid()),
+            ("User-Agent", String::from("agent/1.0 (it's me)")),
+        ];
+        change(&mut headers);
+        run.capture(vec![run.post("/v1/messages", headers, "{}")])
+    };
+    mark("a further header", Structural, "header x-more", |run, marked| {
+        sent(run, &|headers| {
+            if marked {
+                headers.insert(1, ("X-More", "1".into()))
+            }
+        })
+    });
+    mark("a header twice", Structural, "x-app 2", |run, marked| {
+        sent(run, &|headers| {
+            if marked {
+                headers.insert(2, ("X-App", "cli".into()))
+            }
+        })
+    });
+    mark("case of a name", Covert, "case", |run, marked| {
+        sent(run, &|headers| {
+            if marked {
+                headers[1].0 = "x-app"
+            }
+        })
+    });
+    mark("order", Covert, "order of headers", |run, marked| {
+        sent(run, &|headers| {
+            if marked {
+                headers.swap(0, 1)
+            }
+        })
+    });
+    mark("a sign in a value", Covert, "user-agent", |run, marked| {
+        sent(run, &|headers| {
+            if marked {
+                headers[3].1 = headers[3].1.replace('\'', "\u{2019}")
+            }
+        })
+    });
+    mark("white space in a value", Covert, "accept", |run, marked| {
+        sent(run, &|headers| {
+            if marked {
+                headers[0].1.push(' ')
+            }
+        })
+    });
+    quiet("a random order", |run| {
+        let names = ["a", "b", "c", "d", "e", "f", "g"];
+        let mut headers: Vec<(&str, String)> = names.iter().map(|name| (*name, String::from("1"))).collect();
+        headers.shuffle(&mut run.rng);
+        run.capture(vec![run.post("/v1/messages", headers, "{}")])
+    });
+}
+
+#[test]
+fn requests_that_appear_and_disappear_are_found() {
+    let call = |run: &mut Run, path: &str| {
+        let body = json(&serde_json::json!({"event": path, "id": run.uuid()}));
+        run.post(path, Vec::new(), &body)
+    };
+    mark("a request more", Structural, "POST /telemetry", |run, marked| {
+        let mut exchanges = vec![call(run, "/v1/messages")];
+        if marked {
+            exchanges.push(call(run, "/telemetry"));
+        }
+        run.capture(exchanges)
+    });
+    mark("a request less", Structural, "POST /telemetry", |run, marked| {
+        let mut exchanges = vec![call(run, "/v1/messages"), call(run, "/telemetry")];
+        if marked {
+            exchanges.pop();
+        }
+        run.capture(exchanges)
+    });
+    mark("a request twice", Structural, "POST /telemetry #1", |run, marked| {
+        let mut exchanges = vec![call(run, "/v1/messages"), call(run, "/telemetry")];
+        if marked {
+            exchanges.push(call(run, "/telemetry"));
+        }
+        run.capture(exchanges)
+    });
+    mark("another order", Structural, "order of requests", |run, marked| {
+        let mut exchanges = vec![call(run, "/v1/messages"), call(run, "/telemetry"), call(run, "/usage")];
+        if marked {
+            exchanges.swap(1, 2);
+        }
+        run.capture(exchanges)
+    });
+    quiet("requests that race", |run| {
+        let mut exchanges: Vec<_> =
+            ["/v1/messages", "/telemetry", "/usage", "/flags", "/settings", "/news"].map(|path| call(run, path)).into();
+        exchanges.shuffle(&mut run.rng);
+        run.capture(exchanges)
+    });
+}
+
+/// A capture of one request, changed.
+fn changed(run: &mut Run, change: impl FnOnce(&mut Capture)) -> Capture {
+    let body = json(&serde_json::json!({"id": run.uuid()}));
+    let mut capture = send(run, &body);
+    change(&mut capture);
+    capture
+}
+
+#[test]
+fn hosts_names_and_connections_are_found() {
+    let ask = |name: &str| DnsQuestion { at: Seconds(0), name: name.to_owned(), kind: "A".into() };
+    mark("a name asked for", Behavioural, "DNS question for beacon.example", |run, marked| {
+        changed(run, |capture| {
+            capture.dns = vec![ask("static.example")];
+            if marked {
+                capture.dns.push(ask("beacon.example"));
+            }
+        })
+    });
+    mark("another host", Overt, "host", |run, marked| {
+        changed(run, |capture| {
+            let mut other = capture.exchanges[0].clone();
+            other.target = String::from("/telemetry");
+            other.host = String::from(if marked { "b.example.net" } else { "a.example.net" });
+            other.headers.clear();
+            capture.exchanges.push(other);
+        })
+    });
+    let hello = |sni: &str, alpn: &[&str], ciphers: &[&str]| TlsHello {
+        at: Seconds(0),
+        sni: Some(sni.to_owned()),
+        alpn: alpn.iter().map(|name| (*name).to_owned()).collect(),
+        cipher_suites: ciphers.iter().map(|name| (*name).to_owned()).collect(),
+        completed: true,
+    };
+    for (what, place, plain, odd) in [
+        ("a server name", "TLS hello for b.example", ("a.example", "h2", "1301"), ("b.example", "h2", "1301")),
+        ("ALPN", "ALPN", ("a.example", "h2", "1301"), ("a.example", "http/1.1", "1301")),
+        ("cipher suites", "cipher suites", ("a.example", "h2", "1301"), ("a.example", "h2", "1302")),
+    ] {
+        mark(what, Behavioural, place, |run, marked| {
+            let (sni, alpn, cipher) = if marked { odd } else { plain };
+            let grease = ["0a0a", "1a1a", "2a2a"][run.rng.random_range(0..3)];
+            changed(run, |capture| capture.tls = vec![hello(sni, &[alpn], &[grease, cipher])])
+        });
+    }
+    mark("a bare address", Behavioural, "connection to 203.0.113.9:443", |run, marked| {
+        changed(run, |capture| {
+            if marked {
+                let dialled = String::from("203.0.113.9:443");
+                let bare = Connection { at: Seconds(0), dialled, name: None, first_bytes: vec![0x16, 3, 1] };
+                capture.connections.push(bare);
+            }
+        })
+    });
+    mark("a request through CONNECT", Behavioural, "form", |run, marked| {
+        changed(run, |capture| capture.exchanges[0].via = if marked { Via::Connect } else { Via::Direct })
+    });
+}
+
+#[test]
+fn the_process_and_its_files_are_found() {
+    mark("exit status", Behavioural, "outcome", |run, marked| {
+        changed(run, |capture| capture.outcome = Outcome::Exited { code: i32::from(marked) })
+    });
+    mark("a line of output", Behavioural, "standard output", |run, marked| {
+        let id = run.uuid();
+        changed(run, |capture| {
+            let more = if marked { "a warning\n" } else { "" };
+            capture.stdout = Body::new(format!("session {id}\n{more}OK\n").as_bytes());
+        })
+    });
+    mark("a line of errors", Behavioural, "standard error", |run, marked| {
+        changed(run, |capture| {
+            capture.stderr = Body::new(format!("one\n{}", if marked { "two\n" } else { "" }).as_bytes());
+        })
+    });
+    mark("a file", Behavioural, "files", |run, marked| {
+        let session = run.uuid();
+        changed(run, |capture| {
+            let mut paths = vec![format!("/home/dev/.agent/{session}.jsonl"), String::from("/workspace/.cache")];
+            if marked {
+                paths.push(String::from("/workspace/.marker"));
+            }
+            capture.files = paths.into_iter().map(|path| FileChange { path, change: Change::Added }).collect();
+        })
+    });
+}
