@@ -46,6 +46,23 @@ pub fn markdown_cell(text: &str) -> String {
     markdown(text).replace('|', "\\|")
 }
 
+/// Text between or inside the tags of an HTML document.
+#[must_use]
+pub fn html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in terminal(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// `⟨U+202E⟩`.
 #[must_use]
 pub fn code_point(c: char) -> String {
@@ -53,7 +70,8 @@ pub fn code_point(c: char) -> String {
 }
 
 /// Whether a terminal would act on this character, or show nothing for it, or something that looks like a plain space.
-fn is_hidden(c: char) -> bool {
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
     matches!(c,
         // C0, DEL, C1.
         '\0'..='\x1f' | '\x7f'..='\u{9f}'
@@ -105,6 +123,11 @@ mod tests {
         assert_eq!(markdown("a `b` ``c``"), "``` a `b` ``c`` ```");
         assert_eq!(markdown(""), "*(empty)*");
         assert_eq!(markdown_cell("a|b"), "`a\\|b`");
+    }
+
+    #[test]
+    fn html_is_text() {
+        assert_eq!(html("<b a='x' c=\"y\">&amp;\u{202e}"), "&lt;b a=&#39;x&#39; c=&quot;y&quot;&gt;&amp;amp;⟨U+202E⟩");
     }
 
     proptest! {

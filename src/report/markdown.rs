@@ -27,7 +27,7 @@ fn write(out: &mut String, findings: &Findings, manifest: &Manifest) -> std::fmt
     writeln!(out, "# {}\n", code(&findings.scenario))?;
     writeln!(out, "**{}**\n", summary::verdict(findings))?;
     writeln!(out, "| | |\n|---|---|")?;
-    for (name, value) in facts(findings, manifest) {
+    for (name, value) in summary::facts(findings, manifest) {
         writeln!(out, "| {name} | {} |", cell(&value))?;
     }
     let sorted = summary::Sorted::new(findings);
@@ -52,31 +52,12 @@ fn write(out: &mut String, findings: &Findings, manifest: &Manifest) -> std::fmt
     Ok(())
 }
 
-fn facts(findings: &Findings, manifest: &Manifest) -> Vec<(&'static str, String)> {
-    let target = &manifest.target;
-    let mut facts = vec![
-        ("target", target.package.clone()),
-        ("version", target.version.clone().unwrap_or_default()),
-        ("executable", target.executable.clone().unwrap_or_default()),
-        ("executable sha256", target.executable_sha256.clone().unwrap_or_default()),
-        ("runtime", target.runtime.clone().unwrap_or_default()),
-        ("engine", manifest.engine.clone()),
-        ("parallax", manifest.parallax.clone()),
-        ("scenario sha256", manifest.scenario_sha256.clone()),
-        ("seed", manifest.seed.to_string()),
-        ("began", manifest.started.clone()),
-        ("cells", summary::cells(findings)),
-    ];
-    facts.retain(|(_, value)| !value.is_empty());
-    facts
-}
-
 fn write_finding(out: &mut String, finding: &Finding) -> std::fmt::Result {
     writeln!(
         out,
         "\n### {} {}: depends on {}\n",
         summary::class(finding.class),
-        serde_json::to_value(finding.channel).unwrap_or_default().as_str().unwrap_or("").replace('_', " "),
+        summary::channel(finding),
         finding.factors.iter().map(|factor| code(factor)).collect::<Vec<_>>().join(" × ")
     )?;
     writeln!(out, "Finding {}; {}.\n", code(&finding.id), summary::class_means(finding.class))?;

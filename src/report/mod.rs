@@ -3,16 +3,21 @@
 //!
 //! Reports speak of dependence and of the evidence for it, never of intent.
 
+pub mod compare;
 pub mod escape;
+mod html;
 mod json;
 mod markdown;
+pub mod observed;
 mod summary;
 #[cfg(test)]
 mod testing;
 mod text;
 
+pub use html::Html;
 pub use json::Json;
 pub use markdown::Markdown;
+pub use observed::Observed;
 pub use text::Text;
 
 use crate::finding::Findings;

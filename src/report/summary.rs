@@ -64,6 +64,26 @@ pub(super) fn subject(manifest: &Manifest) -> String {
     )
 }
 
+/// What was run, by what, from which seed.
+pub(super) fn facts(findings: &Findings, manifest: &Manifest) -> Vec<(&'static str, String)> {
+    let target = &manifest.target;
+    let mut facts = vec![
+        ("target", target.package.clone()),
+        ("version", target.version.clone().unwrap_or_default()),
+        ("executable", target.executable.clone().unwrap_or_default()),
+        ("executable sha256", target.executable_sha256.clone().unwrap_or_default()),
+        ("runtime", target.runtime.clone().unwrap_or_default()),
+        ("engine", manifest.engine.clone()),
+        ("parallax", manifest.parallax.clone()),
+        ("scenario sha256", manifest.scenario_sha256.clone()),
+        ("seed", manifest.seed.to_string()),
+        ("began", manifest.started.clone()),
+        ("cells", cells(findings)),
+    ];
+    facts.retain(|(_, value)| !value.is_empty());
+    facts
+}
+
 /// `214 planned, 213 observed, 1 failed, 9 rounds`.
 pub(super) fn cells(findings: &Findings) -> String {
     let cells = findings.cells;
@@ -130,6 +150,28 @@ pub(super) fn number(value: f64) -> String {
 /// `timezone × base_url`.
 pub(super) fn factors(finding: &Finding) -> String {
     finding.factors.join(" × ")
+}
+
+/// `header order`.
+pub(super) fn channel(finding: &Finding) -> String {
+    let name = serde_json::to_value(finding.channel).unwrap_or_default();
+    name.as_str().unwrap_or("").replace('_', " ")
+}
+
+/// One plain sentence: what depends on what.
+pub(super) fn sentence(finding: &Finding) -> String {
+    let first: String = finding.places.first().map_or("", String::as_str).chars().take(300).collect();
+    let more = match finding.places.len() {
+        0 | 1 => String::new(),
+        2 => String::from(" and at one other place"),
+        n => format!(" and at {} other places", n - 1),
+    };
+    let together = if finding.factors.len() > 1 { " together" } else { "" };
+    format!(
+        "What is sent or done at {first}{more} depends on {}{together}: {}.",
+        finding.factors.join(" and "),
+        class_means(finding.class)
+    )
 }
 
 /// `covert`.

@@ -106,7 +106,7 @@ impl Page {
             table.push_record([
                 (n + 1).to_string(),
                 summary::class(finding.class).to_owned(),
-                channel(finding),
+                summary::channel(finding),
                 safe(&summary::factors(finding)),
                 finding.places.len().to_string(),
                 example(finding),
@@ -129,7 +129,7 @@ impl Page {
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             table.push_record([
                 summary::class(finding.class).to_owned(),
-                channel(finding),
+                summary::channel(finding),
                 safe(&summary::factors(finding)),
                 format!("{place}{more}"),
                 cut(&safe(why(finding).unwrap_or(""))),
@@ -154,7 +154,7 @@ impl Page {
         let title = format!(
             "{n}  {} {} depends on {}",
             summary::class(finding.class),
-            channel(finding),
+            summary::channel(finding),
             safe(&summary::factors(finding))
         );
         self.title(&title);
@@ -258,12 +258,6 @@ impl Page {
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
-}
-
-/// `header order`.
-fn channel(finding: &Finding) -> String {
-    let name = serde_json::to_value(finding.channel).unwrap_or_default();
-    name.as_str().unwrap_or("").replace('_', " ")
 }
 
 /// What a reader recognises a finding by, in a few words: code points if there are any, else the variant.
