@@ -8,7 +8,7 @@ use super::console;
 use super::exit::Exit;
 use super::failure::Failure;
 use crate::finding::Findings;
-use crate::report::{Html, Json, Markdown, Observed, Report};
+use crate::report::{Form, Html, Json, Junit, Markdown, Observed, Report, Sarif, Table};
 use crate::store::{Folder, Manifest, StoreError};
 
 /// Arguments of `parallax report`.
@@ -35,6 +35,14 @@ enum Format {
     Json,
     /// One page for a browser, that loads nothing
     Html,
+    /// SARIF 2.1.0, for code-scanning services
+    Sarif,
+    /// `JUnit` XML, for build servers: one test case a hypothesis
+    Junit,
+    /// One row a cell and place, for spreadsheets and data frames
+    Csv,
+    /// The same as JSON Lines
+    Jsonl,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
@@ -45,7 +53,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Format::Text => Box::new(console::text_report()),
         Format::Markdown => Box::new(Markdown),
         Format::Json => Box::new(Json),
+        Format::Sarif => Box::new(Sarif),
+        Format::Junit => Box::new(Junit),
         Format::Html => Box::new(Html { observed: observed(&folder, &manifest, &findings)? }),
+        Format::Csv => Box::new(Table { observed: records(&folder, &manifest, &findings)?, form: Form::Csv }),
+        Format::Jsonl => Box::new(Table { observed: records(&folder, &manifest, &findings)?, form: Form::JsonLines }),
     };
     let bytes = report.render(&findings, &manifest);
     match &arguments.out {
@@ -74,6 +86,11 @@ pub(super) fn finished(folder: &Folder, manifest: &Manifest) -> Result<Findings,
         )));
     }
     Ok(folder.findings()?)
+}
+
+/// What was observed at the findings' places.
+fn records(folder: &Folder, manifest: &Manifest, findings: &Findings) -> Result<Observed, Failure> {
+    Ok(Observed::read(&folder.records()?.records, &manifest.scenario, findings))
 }
 
 /// What was observed at the findings' places. A run that was shared without its bodies is shown without.

@@ -1,6 +1,8 @@
 //! **Escaping**: text that an agent may have written, made harmless and honest. Nothing that it can send moves a cursor,
 //! turns a line around, hides, or becomes markup; what cannot be seen is shown by its code point: `⟨U+202E⟩`.
 
+use std::fmt::Write as _;
+
 use unicode_normalization::char::is_combining_mark;
 
 /// Combining marks in a row that are shown as they are. Some scripts need two; more is a way to smear over other lines.
@@ -46,11 +48,34 @@ pub fn markdown_cell(text: &str) -> String {
     markdown(text).replace('|', "\\|")
 }
 
-/// Text between or inside the tags of an HTML document.
+/// Text between or inside the tags of an HTML or XML document.
 #[must_use]
 pub fn html(text: &str) -> String {
+    markup(&terminal(text))
+}
+
+/// A value as JSON in which every character is printable ASCII and none can begin or end an element of a page: outside
+/// strings JSON has no such character, and inside them each may be written by its number.
+#[must_use]
+pub fn json(value: &serde_json::Value) -> String {
+    let mut out = String::new();
+    let mut units = [0; 2];
+    for c in value.to_string().chars() {
+        if matches!(c, ' '..='~') && !matches!(c, '<' | '>' | '&' | '\'') {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out
+}
+
+/// Makes text of what could be markup, in text in which nothing hides any more.
+fn markup(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in terminal(text).chars() {
+    for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

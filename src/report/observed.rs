@@ -11,7 +11,7 @@ use crate::finding::{Finding, Findings, Rule};
 use crate::scenario::Scenario;
 
 /// Values are told short: what was captured is its vendor's.
-const LONGEST: usize = 120;
+const LONGEST: usize = 200;
 
 /// What was seen, run by run.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +75,8 @@ impl Observed {
     #[must_use]
     pub fn read(records: &[Record], scenario: &Scenario, findings: &Findings) -> Self {
         let runs: Vec<Ran> = records.iter().map(ran).collect();
-        let seen = || records.iter().enumerate().filter_map(|(at, one)| Some((at, &one.cell, one.outcome.as_ref().ok()?)));
+        let seen =
+            || records.iter().enumerate().filter_map(|(at, one)| Some((at, &one.cell, one.outcome.as_ref().ok()?)));
         let mut extractor = Extractor::new(Arc::new(scenario.clone()));
         for (_, cell, capture) in seen().filter(|(_, cell, _)| cell.phase == Phase::Cover) {
             extractor.learn(Observation { levels: &cell.levels, capture });
@@ -187,12 +188,7 @@ pub fn level<'a>(scenario: &'a Scenario, cell: &Cell, factor: &str) -> Option<&'
 
 /// Several features can stand at one place (the text, the format of a date in it): the finding's is the one whose values
 /// tell the cells apart as its rule does.
-fn choose(
-    features: &[(&Feature, Column)],
-    finding: &Finding,
-    first: bool,
-    labels: &[Option<usize>],
-) -> Option<Column> {
+fn choose(features: &[(&Feature, Column)], finding: &Finding, first: bool, labels: &[Option<usize>]) -> Option<Column> {
     let shows_rule = |column: &Column| {
         first && finding.rule.iter().flat_map(|rule| &rule.value).all(|value| column.values.contains(value))
     };
@@ -257,7 +253,8 @@ mod tests {
         let scenario = testing::manifest().scenario;
         let factor = &scenario.factors[0];
         let mut finding = testing::finding();
-        let when = |level: usize| BTreeMap::from([(factor.name.clone(), vec![factor.levels[level].label().to_owned()])]);
+        let when =
+            |level: usize| BTreeMap::from([(factor.name.clone(), vec![factor.levels[level].label().to_owned()])]);
         finding.rule = vec![
             Rule { when: when(1), value: Some("early".into()) },
             Rule { when: when(1), value: Some("late".into()) },

@@ -158,6 +158,15 @@ pub(super) fn channel(finding: &Finding) -> String {
     name.as_str().unwrap_or("").replace('_', " ")
 }
 
+/// `open`, `explained` or `disclosed`.
+pub(super) fn status(finding: &Finding) -> &'static str {
+    match (&finding.explained_by, &finding.disclosed) {
+        (Some(_), _) => "explained",
+        (None, Some(_)) => "disclosed",
+        (None, None) => "open",
+    }
+}
+
 /// One plain sentence: what depends on what.
 pub(super) fn sentence(finding: &Finding) -> String {
     let first: String = finding.places.first().map_or("", String::as_str).chars().take(300).collect();

@@ -35,7 +35,7 @@ impl Default for Text {
 
 /// A style of the terminal.
 #[derive(Clone, Copy)]
-enum Ink {
+pub(super) enum Ink {
     Bold,
     Dim,
     Red,
@@ -45,7 +45,7 @@ enum Ink {
 
 impl Report for Text {
     fn render(&self, findings: &Findings, manifest: &Manifest) -> Vec<u8> {
-        let mut page = Page { width: self.width.clamp(40, 200), colour: self.colour, out: String::new() };
+        let mut page = Page::new(*self);
         page.head(findings, manifest);
         let sorted = summary::Sorted::new(findings);
         if !sorted.open.is_empty() {
@@ -62,13 +62,18 @@ impl Report for Text {
     }
 }
 
-struct Page {
+/// What is written so far.
+pub(super) struct Page {
     width: usize,
     colour: bool,
-    out: String,
+    pub(super) out: String,
 }
 
 impl Page {
+    pub(super) fn new(text: Text) -> Self {
+        Self { width: text.width.clamp(40, 200), colour: text.colour, out: String::new() }
+    }
+
     fn head(&mut self, findings: &Findings, manifest: &Manifest) {
         let title = format!("{} · {}", safe(&findings.scenario), safe(&summary::subject(manifest)));
         self.title(&title);
@@ -138,7 +143,7 @@ impl Page {
         self.print_table(table);
     }
 
-    fn print_table(&mut self, table: Builder) {
+    pub(super) fn print_table(&mut self, table: Builder) {
         let mut table = table.build();
         table
             .with(Style::rounded())
@@ -198,24 +203,24 @@ impl Page {
         );
     }
 
-    fn heading(&mut self, text: &str) {
+    pub(super) fn heading(&mut self, text: &str) {
         self.out.push('\n');
         self.title(text);
     }
 
-    fn title(&mut self, text: &str) {
+    pub(super) fn title(&mut self, text: &str) {
         for line in wrap(text, self.width) {
             let line = self.paint(&line, Ink::Bold);
             self.line(&line);
         }
     }
 
-    fn labelled(&mut self, label: &str, text: &str) {
+    pub(super) fn labelled(&mut self, label: &str, text: &str) {
         self.labelled_in(label, text, None);
     }
 
     /// A label and its text, wrapped under itself. The text is escaped already.
-    fn labelled_in(&mut self, label: &str, text: &str, ink: Option<Ink>) {
+    pub(super) fn labelled_in(&mut self, label: &str, text: &str, ink: Option<Ink>) {
         // The same label twice in a row is written once.
         let repeated = !label.is_empty() && self.last_label() == Some(label);
         let shown = if repeated { "" } else { label };
@@ -276,7 +281,7 @@ fn example(finding: &Finding) -> String {
     format!("{} → {}", side(before), side(after))
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     shorten(text, LONGEST)
 }
 

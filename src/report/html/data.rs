@@ -124,11 +124,7 @@ fn runs(observed: &Observed) -> Value {
 }
 
 fn finding(index: usize, one: &Finding, manifest: &Manifest, observed: &Observed, patterns: &mut Patterns) -> Value {
-    let (status, why) = match (&one.explained_by, &one.disclosed) {
-        (Some(why), _) => ("explained", why.as_str()),
-        (None, Some(says)) => ("disclosed", says.as_str()),
-        (None, None) => ("open", ""),
-    };
+    let why = one.explained_by.as_ref().or(one.disclosed.as_ref()).map_or("", String::as_str);
     let place = |(at, place): (usize, &String)| {
         let column = observed.column(index, at);
         let pattern = column.and_then(|column| patterns.add(column));
@@ -137,7 +133,8 @@ fn finding(index: usize, one: &Finding, manifest: &Manifest, observed: &Observed
         json!({ "name": cut(place), "pattern": pattern, "values": values })
     };
     let places: Vec<Value> = one.places.iter().enumerate().take(PLACES).map(place).collect();
-    let rule: Vec<Value> = summary::rule_lines(one).into_iter().map(|(when, then)| json!([cut(&when), cut(&then)])).collect();
+    let rule: Vec<Value> =
+        summary::rule_lines(one).into_iter().map(|(when, then)| json!([cut(&when), cut(&then)])).collect();
     // The rule as the cells meet it: for each factor the levels that match, by their numbers; the last that matches wins.
     let matching: Vec<Value> = one
         .rule
@@ -180,7 +177,7 @@ fn finding(index: usize, one: &Finding, manifest: &Manifest, observed: &Observed
         "class": summary::class(one.class),
         "means": summary::class_means(one.class),
         "channel": summary::channel(one),
-        "status": status,
+        "status": summary::status(one),
         "why": cut(why),
         "sentence": summary::sentence(one),
         "factors": one.factors.iter().map(|name| cut(name)).collect::<Vec<_>>(),

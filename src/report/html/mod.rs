@@ -32,7 +32,8 @@ impl Report for Html {
             digest(SCRIPT)
         );
         let sorted = summary::Sorted::new(findings);
-        let plain: String = sorted.open.iter().chain(&sorted.disclosed).chain(&sorted.explained).map(|one| line(one)).collect();
+        let plain: String =
+            sorted.open.iter().chain(&sorted.disclosed).chain(&sorted.explained).map(|one| line(one)).collect();
         let page = format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
@@ -51,7 +52,7 @@ impl Report for Html {
             subject = escape::html(&short(&summary::subject(manifest))),
             class = data["verdict"].as_str().unwrap_or_default(),
             verdict = escape::html(&summary::verdict(findings)),
-            data = ascii(&data),
+            data = escape::json(&data),
         );
         page.into_bytes()
     }
@@ -69,23 +70,6 @@ fn short(text: &str) -> String {
 /// `sha256-…`, as a content security policy names an inline element.
 fn digest(text: &str) -> String {
     format!("sha256-{}", base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(text)))
-}
-
-/// JSON in which every character is printable ASCII and none can begin or end an element: outside strings JSON has no
-/// such character, and inside them each may be written by its number.
-fn ascii(value: &serde_json::Value) -> String {
-    let mut out = String::new();
-    let mut units = [0; 2];
-    for c in value.to_string().chars() {
-        if matches!(c, ' '..='~') && !matches!(c, '<' | '>' | '&' | '\'') {
-            out.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -131,7 +115,9 @@ mod tests {
         assert!(policy.contains(&format!("script-src '{}'", digest(script))));
         let style = page.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
         assert!(policy.contains(&format!("style-src '{}'", digest(style))));
-        for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "fetch("] {
+        for forbidden in
+            ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "fetch("]
+        {
             assert!(!SCRIPT.contains(forbidden), "{forbidden}");
         }
         for loads in ["src=", "url(", "@import", "<link"] {
@@ -168,7 +154,8 @@ mod tests {
         let one = findings.findings[0].clone();
         findings.findings = (0..40).map(|_| one.clone()).collect();
         for finding in &mut findings.findings {
-            finding.places = (0..200).map(|n| format!("POST /v1/messages · messages[{n}].content[text#1].text")).collect();
+            finding.places =
+                (0..200).map(|n| format!("POST /v1/messages · messages[{n}].content[text#1].text")).collect();
         }
         // Every place is noisy in its own way: nothing can be shared.
         let column = |n: usize| super::super::observed::Column {

@@ -42,10 +42,12 @@
     return out;
   };
   const short = (text, most) => (Array.from(text).length > most ? Array.from(text).slice(0, most - 1).join("") + "\u2026" : text);
-  const shown = (value, most) => {
+  // A value of a few signs in a finding that no reader would notice is labelled with its code points.
+  const labelled = (finding, value) => finding && finding.class === "covert" && Array.from(value).length <= 3;
+  const shown = (value, most, finding) => {
     if (value === null || value === undefined) return el("span", { class: "none" }, "(absent)");
     if (value === "") return el("span", { class: "none" }, "(empty)");
-    return el("span", { class: "mono", title: value.length > (most || 99999) ? value : null }, drawn(short(value, most || 99999)));
+    return el("span", { class: "mono", title: value.length > (most || 99999) ? value : null }, drawn(short(value, most || 99999), labelled(finding, value)));
   };
 
   // What a run showed at a place: its sign, and the value that the sign stands for.
@@ -127,7 +129,7 @@
 
   const rule = (finding) => el("div", { class: "scroll" }, el("table", { class: "rule" },
     el("thead", null, el("tr", null, el("th", { scope: "col" }, "when"), el("th", { scope: "col" }, "then"))),
-    el("tbody", null, finding.rule.map(([when, then]) => el("tr", null, el("td", null, drawn(when)), el("td", null, shown(then)))),
+    el("tbody", null, finding.rule.map(([when, then]) => el("tr", null, el("td", null, drawn(when)), el("td", null, shown(then, 0, finding)))),
       el("tr", { class: "else" }, el("td", null, "otherwise"), el("td", null, "as at the baseline")))));
 
   // What was seen for each pair of levels, over whatever the other factors were.
@@ -148,7 +150,7 @@
       const seen = Array.from(cell.seen).sort((a, b) => b[1] - a[1]);
       const title = cell.total + " cells: " + cell.runs.join(" ") + (cell.total > cell.runs.length ? " \u2026" : "");
       return el("td", { class: "c" + colour.get(seen[0][0]), title },
-        seen.slice(0, 4).map(([sign, count], n) => [n ? el("br") : null, shown(valueOf(place, sign), 28), el("small", null, " \u00d7" + count)]),
+        seen.slice(0, 4).map(([sign, count], n) => [n ? el("br") : null, shown(valueOf(place, sign), 28, finding), el("small", null, " \u00d7" + count)]),
         seen.length > 4 ? [el("br"), el("small", null, "and " + (seen.length - 4) + " more")] : null);
     };
     const rows = factors[down].levels, columns = across < 0 ? ["what was seen"] : factors[across].levels;
@@ -176,7 +178,7 @@
         const seen = Array.from(row.seen).sort((a, b) => b[1] - a[1]), at = line(finding, row.levels);
         return el("tr", null, finding.factorIds.map((factor) => el("td", null, drawn(factors[factor].levels[row.levels[factor]] || ""))),
           el("td", null, at < 0 ? "otherwise" : "line " + (finding.matching.length > 1 ? at + 1 : 1)),
-          el("td", { class: "c" + colour.get(seen[0][0]) }, seen.slice(0, 3).map(([sign, count], n) => [n ? ", " : null, shown(valueOf(place, sign), 40), seen.length > 1 ? " \u00d7" + count : null])),
+          el("td", { class: "c" + colour.get(seen[0][0]) }, seen.slice(0, 3).map(([sign, count], n) => [n ? ", " : null, shown(valueOf(place, sign), 40, finding), seen.length > 1 ? " \u00d7" + count : null])),
           el("td", null, String(row.total)));
       }))));
     return [box, sorted.length > most ? el("p", { class: "none" }, "and " + (sorted.length - most) + " more combinations") : null, sorted.length];
