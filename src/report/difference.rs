@@ -196,11 +196,15 @@ impl Difference<'_> {
         }
         if let (Some(before), Some(after)) = (old, new) {
             let points = codepoint::differing(Some(before), Some(after));
-            // Letters and digits can be read; what cannot be told by eye is named.
+            // Letters and digits of ASCII can be read; other signs of it are named where nothing else differs.
+            let code = |point: &crate::finding::CodePoint| {
+                u32::from_str_radix(point.codepoint.trim_start_matches("U+"), 16).ok().and_then(char::from_u32)
+            };
+            let signs = points.iter().all(|point| code(point).is_none_or(|c| !c.is_ascii_alphanumeric()));
+            let whole =
+                pieces.iter().filter(|piece| piece.side != Side::Both).map(|piece| piece.text.len()).sum::<usize>();
             let telling = |point: &&crate::finding::CodePoint| {
-                let code =
-                    u32::from_str_radix(point.codepoint.trim_start_matches("U+"), 16).ok().and_then(char::from_u32);
-                code.is_none_or(|c| !c.is_ascii_alphanumeric() || points.len() <= 2)
+                (signs && whole <= 16) || code(point).is_none_or(|c| !(' '..='~').contains(&c))
             };
             let named: Vec<String> = points
                 .iter()
@@ -318,7 +322,7 @@ fn pairs<'a>(left: &'a [Exchange], right: &'a [Exchange]) -> Vec<(Option<&'a Exc
 }
 
 fn first_line(exchange: &Exchange) -> String {
-    format!("{} {}", exchange.method, exchange.target)
+    format!("{} {}", exchange.method, exchange.target).chars().take(LONGEST / 2).collect()
 }
 
 fn head_lines(exchange: &Exchange) -> Vec<String> {

@@ -72,30 +72,36 @@
     return colour;
   };
 
-  // Cramér's V between one factor and what was seen.
+  // Cramér's V between one factor and what was seen. Counted in flat arrays: there may be many cells and places.
+  const columns = factors.map((_, factor) => Uint16Array.from(runs.levels, (levels) => levels[factor] || 0));
   const association = new Map();
   const cramer = (pattern, factor) => {
     const key = pattern + ":" + factor;
     if (association.has(key)) return association.get(key);
-    const signs = patterns[pattern], rows = new Map(), columns = new Map(), both = new Map();
+    const signs = patterns[pattern], own = columns[factor], WIDE = 128;
+    const both = new Float64Array(WIDE * Math.max(1, factors[factor].levels.length)), rows = new Float64Array(factors[factor].levels.length), across = new Float64Array(WIDE);
     let total = 0;
     for (let at = 0; at < signs.length; at += 1) {
       if (signs[at] === LOST) continue;
-      const level = runs.levels[at][factor], cell = level + signs[at];
-      rows.set(level, (rows.get(level) || 0) + 1);
-      columns.set(signs[at], (columns.get(signs[at]) || 0) + 1);
-      const entry = both.get(cell) || [level, signs[at], 0];
-      entry[2] += 1;
-      both.set(cell, entry);
+      const sign = signs.charCodeAt(at) % WIDE;
+      rows[own[at]] += 1;
+      across[sign] += 1;
+      both[own[at] * WIDE + sign] += 1;
       total += 1;
     }
-    const smaller = Math.min(rows.size, columns.size);
+    const smaller = Math.min(rows.filter(Boolean).length, across.filter(Boolean).length);
     let sum = -1;
-    for (const [level, sign, count] of both.values()) sum += (count * count) / (rows.get(level) * columns.get(sign));
+    both.forEach((count, at) => { if (count) sum += (count * count) / (rows[Math.floor(at / WIDE)] * across[at % WIDE]); });
     const value = smaller < 2 || !total ? 0 : Math.min(1, Math.sqrt(Math.max(0, sum) / (smaller - 1)));
     association.set(key, value);
     return value;
   };
+
+  // What is far down the page is drawn when a reader comes near, or prints.
+  const waiting = new Map();
+  const near = new IntersectionObserver((seen) => { for (const one of seen) if (one.isIntersecting) draw(one.target); }, { rootMargin: "1200px" });
+  const draw = (node) => { const work = waiting.get(node); if (work) { waiting.delete(node); near.unobserve(node); work(); } };
+  const later = (node, work) => { waiting.set(node, work); near.observe(node); return node; };
 
   const facts = () => {
     const first = new Set(["target", "executable", "engine", "seed", "began", "cells"]);
@@ -191,17 +197,16 @@
     const places = finding.places.map((place, at) => [at, place.name]).filter(([at]) => seenAt(finding.places[at]));
     if (!places.length || !finding.factorIds.length) return el("p", { class: "none" }, "What each cell showed is not here: the stored records were not read with this page.");
     const state = { place: places[0][0], down: finding.factorIds[0], across: finding.factorIds.length > 1 ? finding.factorIds[1] : -1 };
-    const box = el("div"), picks = el("div", { class: "pick" });
-    const draw = () => {
+    const box = el("div", { class: "levels" }), picks = el("div", { class: "pick" });
+    const show = () => {
       const place = finding.places[state.place], [table, more, count] = truth(finding, place);
       box.replaceChildren(matrix(finding, place, state.down, state.across),
         el("details", { class: "more" }, el("summary", null, "Truth table: the " + count + " combinations of " + finding.factors.join(" \u00d7 ") + " that were run"), table, more || ""));
     };
     const all = factors.map((factor, at) => [at, factor.name]);
-    const set = (name) => (value) => { state[name] = value; draw(); };
+    const set = (name) => (value) => { state[name] = value; show(); };
     picks.append(select("place", places, state.place, set("place")), select("rows", all, state.down, set("down")), select("columns", [[-1, "\u2014"], ...all], state.across, set("across")));
-    draw();
-    return [picks, box];
+    return [picks, later(box, show)];
   };
 
   const evidence = (finding) => {
@@ -289,7 +294,7 @@
       });
       return el("tr", null, el("th", { scope: "row", class: "place" }, drawn(short(place.name, 110))), cells);
     };
-    const bodies = findings.map((finding) => {
+    const bodies = () => findings.map((finding) => {
       const part = el("tbody", null, el("tr", { class: "first" }, el("th", { scope: "rowgroup", colspan: factors.length + 1 }, el("span", { class: "tag " + finding.class }, finding.class), " ", el("a", { href: "#" + finding.id }, finding.factors.join(" \u00d7 ")), finding.status === "open" ? "" : " (" + finding.status + ")")),
         finding.places.slice(0, FEW).map((place) => row(finding, place)));
       if (finding.places.length > FEW) {
@@ -298,9 +303,10 @@
       }
       return part;
     });
+    const table = el("table", { class: "heat" }, el("thead", null, el("tr", null, el("th", { scope: "col" }, "place"), factors.map((factor) => el("th", { scope: "col" }, factor.name)))));
     return el("section", { id: "map", "aria-labelledby": "map-title" }, el("h2", { id: "map-title" }, "Factor \u00d7 place"),
       el("p", { class: "lead" }, "Cram\u00e9r\u2019s V between each factor alone and what was seen at a place, over all cells: 0 is no association, 1 is complete. A dot marks the factors of the rule. A factor that only acts together with another shows less than 1; one that is not in the rule should show little."),
-      el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Factor by place" }, el("table", { class: "heat" }, el("thead", null, el("tr", null, el("th", { scope: "col" }, "place"), factors.map((factor) => el("th", { scope: "col" }, factor.name)))), bodies)));
+      el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Factor by place" }, later(table, () => fill(table, null, bodies()))));
   };
 
   const timeline = () => {
@@ -413,5 +419,5 @@
       if (next) { next.node.scrollIntoView(); next.node.focus({ preventScroll: true }); }
     } else if (event.key === "o" && at >= 0) { if (visible[at].details.open) visible[at].details.open = false; else visible[at].open(); }
   });
-  addEventListener("beforeprint", () => cards.forEach((one) => one.open()));
+  addEventListener("beforeprint", () => { cards.forEach((one) => one.open()); Array.from(waiting.keys()).forEach(draw); });
 })();
