@@ -42,7 +42,7 @@ pub fn characters(baseline: &str, variant: &str) -> Vec<Piece> {
         for operation in capture_diff_slices(Algorithm::Myers, left, right) {
             match operation {
                 DiffOp::Equal { old_index, len, .. } => {
-                    push(&mut pieces, Side::Both, &left[old_index..old_index + len])
+                    push(&mut pieces, Side::Both, &left[old_index..old_index + len]);
                 }
                 DiffOp::Delete { old_index, old_len, .. } => {
                     push(&mut pieces, Side::Baseline, &left[old_index..old_index + old_len]);

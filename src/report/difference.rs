@@ -1,6 +1,6 @@
 //! The **difference** between two cells' captures, request by request and character by character, for a terminal.
 
-use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -72,7 +72,9 @@ impl Difference<'_> {
             }
             say("");
             say(&self.paint(&safe(&part.title), "1"));
-            lines.iter().for_each(|line| say(line));
+            for line in &lines {
+                say(line);
+            }
         }
         say("");
         say(&format!("{} of {} parts are the same", same, parts.len()));
@@ -104,7 +106,7 @@ impl Difference<'_> {
             parts.push(Part { title: "files changed".into(), left: files(left), right: files(right) });
         }
         for (one, other) in pairs(&left.exchanges, &right.exchanges) {
-            let named = one.or(other).map(|exchange| first_line(exchange)).unwrap_or_default();
+            let named = one.or(other).map(first_line).unwrap_or_default();
             if self.only.is_some_and(|wanted| !named.contains(wanted)) {
                 continue;
             }
@@ -138,12 +140,16 @@ impl Difference<'_> {
                 // Context stands after the difference before it, and before the one behind it.
                 let head = if n == 0 { 0 } else { AROUND.min(equal.len()) };
                 let tail = if n == last { 0 } else { AROUND.min(equal.len() - head) };
-                equal[..head].iter().for_each(|line| self.same(&mut lines, line));
+                for line in &equal[..head] {
+                    self.same(&mut lines, line);
+                }
                 let hidden = equal.len() - head - tail;
                 if hidden > 0 {
                     lines.push(self.paint(&format!("    … {hidden} line{} the same", summary::plural(hidden)), "2"));
                 }
-                equal[equal.len() - tail..].iter().for_each(|line| self.same(&mut lines, line));
+                for line in &equal[equal.len() - tail..] {
+                    self.same(&mut lines, line);
+                }
                 continue;
             }
             let (old, new) = (&part.left[old], &part.right[new]);
@@ -275,7 +281,7 @@ fn shown(pieces: &[Piece], side: Side) -> String {
         } else {
             let first: String = piece.text.chars().take(head).collect();
             let rest: String = piece.text.chars().skip(length - tail).collect();
-            out.push_str(&format!("{}…{} more…{}", safe(&first), length - head - tail, safe(&rest)));
+            let _ = write!(out, "{}…{} more…{}", safe(&first), length - head - tail, safe(&rest));
         }
     }
     out
@@ -359,10 +365,7 @@ fn pretty(body: &Body) -> Option<Vec<String>> {
 fn raw(body: &Body) -> Vec<String> {
     match std::str::from_utf8(&body.bytes) {
         Ok(text) => text.split_inclusive('\n').map(|line| line.strip_suffix('\n').unwrap_or(line).to_owned()).collect(),
-        Err(_) => vec![
-            Cow::Owned::<str>(format!("({} bytes that are no text, sha256 {})", body.bytes.len(), body.sha256))
-                .into_owned(),
-        ],
+        Err(_) => vec![format!("({} bytes that are no text, sha256 {})", body.bytes.len(), body.sha256)],
     }
 }
 

@@ -103,13 +103,11 @@ fn body(exchange: &Exchange) -> Value {
     use base64::Engine as _;
     let named = exchange.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
     let kind = named.map_or("application/octet-stream", |(_, value)| value.as_str());
-    match std::str::from_utf8(&exchange.body.bytes) {
-        Ok(text) => json!({ "mimeType": kind, "params": [], "text": text }),
-        Err(_) => {
-            let text = base64::engine::general_purpose::STANDARD.encode(&exchange.body.bytes);
-            json!({ "mimeType": kind, "params": [], "text": text, "comment": "base64", "_encoding": "base64" })
-        }
+    if let Ok(text) = std::str::from_utf8(&exchange.body.bytes) {
+        return json!({ "mimeType": kind, "params": [], "text": text });
     }
+    let text = base64::engine::general_purpose::STANDARD.encode(&exchange.body.bytes);
+    json!({ "mimeType": kind, "params": [], "text": text, "comment": "base64", "_encoding": "base64" })
 }
 
 fn time(unix_ms: i64) -> String {

@@ -1,4 +1,4 @@
-//! The findings as **JUnit XML**, for build servers: one test case a hypothesis. A projection, not the evidence: what was
+//! The findings as **`JUnit` XML**, for build servers: one test case a hypothesis. A projection, not the evidence: what was
 //! not tested, or not settled, is skipped and never passed.
 
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ const LONGEST: usize = 2_000;
 /// Signals without a rule that are told.
 const SIGNALS: usize = 200;
 
-/// JUnit.
+/// `JUnit`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Junit;
 

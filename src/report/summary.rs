@@ -224,12 +224,17 @@ pub(super) fn value(value: Option<&str>) -> &str {
 /// no two can match the same cell, they stay in the order of the levels.
 pub(super) fn rule_lines(finding: &Finding) -> Vec<(String, String)> {
     let rules = &finding.rule;
-    let apart = rules.iter().enumerate().all(|(at, one)| rules[at + 1..].iter().all(|other| disjoint(one, other)));
-    let lines: Vec<&Rule> = if apart { rules.iter().collect() } else { rules.iter().rev().collect() };
+    let lines: Vec<&Rule> = if apart(finding) { rules.iter().collect() } else { rules.iter().rev().collect() };
     lines
         .into_iter()
         .map(|Rule { when, value: then }| (condition(when, &finding.factors), value(then.as_deref()).to_owned()))
         .collect()
+}
+
+/// Whether no two lines of the rule can match the same cell.
+pub(super) fn apart(finding: &Finding) -> bool {
+    let rules = &finding.rule;
+    rules.iter().enumerate().all(|(at, one)| rules[at + 1..].iter().all(|other| disjoint(one, other)))
 }
 
 /// Whether no cell can match both: some factor has no level in common.

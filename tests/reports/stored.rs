@@ -30,7 +30,7 @@ fn write(folder: &Path, name: &str, value: &Value) {
 
 fn manifest(folder: &Path) -> Value {
     let scenario = folder.join("scenario.toml");
-    let text = "name = \"hostile\"\n[target]\ncommand = [\"sh\"]\n[factors.zone]\nkind = \"env\"\nvariable = \"ZONE\"\n\
+    let text = "name = \"hostile\"\n[target]\ncommand = [\"sh\"]\ninclude = []\n[factors.zone]\nkind = \"env\"\nvariable = \"ZONE\"\n\
                 levels = [\"UTC\", \"Asia/Tokyo\"]\n[factors.host]\nkind = \"env\"\nvariable = \"NAME\"\nlevels = [\"=1+1\", \"b\"]\n";
     std::fs::write(&scenario, text).unwrap();
     let checked = parallax::scenario::load(&scenario, &[]).unwrap();

@@ -184,6 +184,7 @@ fn finding(index: usize, one: &Finding, manifest: &Manifest, observed: &Observed
         "factorIds": one.factors.iter().filter_map(known).collect::<Vec<_>>(),
         "suggested": summary::suggested(one).map(|text| cut(&text)),
         "rule": rule,
+        "reversed": !summary::apart(one),
         "matching": matching,
         "baseline": baseline,
         "variant": variant,

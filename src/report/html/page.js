@@ -133,10 +133,12 @@
     ];
   };
 
+  // Lines are numbered where there are several, the one that is asked first on top.
+  const numbered = (finding) => finding.matching.length > 1;
   const rule = (finding) => el("div", { class: "scroll" }, el("table", { class: "rule" },
-    el("thead", null, el("tr", null, el("th", { scope: "col" }, "when"), el("th", { scope: "col" }, "then"))),
-    el("tbody", null, finding.rule.map(([when, then]) => el("tr", null, el("td", null, drawn(when)), el("td", null, shown(then, 0, finding)))),
-      el("tr", { class: "else" }, el("td", null, "otherwise"), el("td", null, "as at the baseline")))));
+    el("thead", null, el("tr", null, numbered(finding) ? el("th", { scope: "col" }, "line") : null, el("th", { scope: "col" }, "when"), el("th", { scope: "col" }, "then"))),
+    el("tbody", null, finding.rule.map(([when, then], at) => el("tr", null, numbered(finding) ? el("td", { class: "number" }, String(at + 1)) : null, el("td", null, drawn(when)), el("td", null, shown(then, 0, finding)))),
+      el("tr", { class: "else" }, numbered(finding) ? el("td") : null, el("td", null, "otherwise"), el("td", null, "as at the baseline")))));
 
   // What was seen for each pair of levels, over whatever the other factors were.
   const matrix = (finding, place, down, across) => {
@@ -183,7 +185,7 @@
       el("tbody", null, sorted.slice(0, most).map((row) => {
         const seen = Array.from(row.seen).sort((a, b) => b[1] - a[1]), at = line(finding, row.levels);
         return el("tr", null, finding.factorIds.map((factor) => el("td", null, drawn(factors[factor].levels[row.levels[factor]] || ""))),
-          el("td", null, at < 0 ? "otherwise" : "line " + (finding.matching.length > 1 ? at + 1 : 1)),
+          el("td", null, at < 0 ? "otherwise" : numbered(finding) ? "line " + (finding.reversed ? finding.matching.length - at : at + 1) : "matches"),
           el("td", { class: "c" + colour.get(seen[0][0]) }, seen.slice(0, 3).map(([sign, count], n) => [n ? ", " : null, shown(valueOf(place, sign), 40, finding), seen.length > 1 ? " \u00d7" + count : null])),
           el("td", null, String(row.total)));
       }))));
