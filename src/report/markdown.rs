@@ -154,4 +154,18 @@ mod tests {
         assert!(text.contains("a\\|b"), "{text}");
         assert!(text.contains("`[click](http://evil.example) ⟨U+202E⟩`"), "{text}");
     }
+
+    #[test]
+    fn a_hostile_agent_changes_nothing_of_the_structure() {
+        let hostile = testing::hostile();
+        let text = String::from_utf8(Markdown.render(&hostile, &testing::manifest())).unwrap();
+        assert!(text.chars().all(|c| c == '\n' || !crate::report::escape::is_hidden(c)));
+        let open = hostile.findings.iter().filter(|one| one.explained_by.is_none() && one.disclosed.is_none()).count();
+        // The title, four parts and a heading a finding; and a table has as many columns in each line.
+        assert_eq!(text.lines().filter(|line| line.starts_with('#')).count(), 1 + 4 + open);
+        for line in text.lines().filter(|line| line.starts_with('|')) {
+            let bars = line.replace("\\|", "").matches('|').count();
+            assert!(bars == 3 || bars == 5, "{bars}: {}", line.chars().take(200).collect::<String>());
+        }
+    }
 }

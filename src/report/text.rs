@@ -374,6 +374,19 @@ mod tests {
     }
 
     #[test]
+    fn a_hostile_agent_changes_nothing_of_the_structure() {
+        let hostile = testing::hostile();
+        let text = Text { width: 100, colour: false }.render(&hostile, &testing::manifest());
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.chars().all(|c| c == '\n' || !crate::report::escape::is_hidden(c)));
+        assert!(text.lines().all(|line| line.width() <= 100));
+        // A part begins at the left margin, and nothing of an agent's does: the title may take several lines.
+        let open = hostile.findings.iter().filter(|one| one.explained_by.is_none() && one.disclosed.is_none()).count();
+        let numbered = |line: &&str| line.split_once("  ").is_some_and(|(number, _)| number.parse::<usize>().is_ok());
+        assert_eq!(text.lines().filter(numbered).count(), open);
+    }
+
+    #[test]
     fn colours_only_where_they_are_wanted_and_change_nothing_else() {
         let colour = Text { width: 100, colour: true }.render(&testing::findings(), &testing::manifest());
         let colour = String::from_utf8(colour).unwrap();
