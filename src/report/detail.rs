@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use tabled::builder::Builder;
-
 use super::escape::terminal as safe;
 use super::observed::{Observed, Seen, matching};
 use super::summary;
@@ -77,9 +75,8 @@ fn truth(page: &mut Page, finding: &Finding, index: usize, scenario: &Scenario, 
         row.1 = matching(finding, &run.cell, scenario).is_some();
     }
     page.heading("What was seen at the first place, by the levels that were run");
-    let mut table = Builder::default();
     let names = finding.factors.iter().map(|name| safe(name));
-    table.push_record(names.chain(["rule", "seen", "cells"].map(String::from)));
+    let mut table: Vec<Vec<String>> = vec![names.chain(["rule", "seen", "cells"].map(String::from)).collect()];
     for (levels, (seen, matched)) in rows.iter().take(ROWS) {
         let labels = factors.iter().zip(levels).map(|(factor, level)| {
             let level = scenario.factors.get(*factor).and_then(|factor| factor.levels.get(usize::from(*level)));
@@ -93,9 +90,9 @@ fn truth(page: &mut Page, finding: &Finding, index: usize, scenario: &Scenario, 
         };
         let rule = if *matched { "matches" } else { "otherwise" };
         let cells: usize = seen.values().sum();
-        table.push_record(labels.chain([rule.to_owned(), values.join(", "), cells.to_string()]));
+        table.push(labels.chain([rule.to_owned(), values.join(", "), cells.to_string()]).collect());
     }
-    page.print_table(table);
+    page.rows(table);
     if rows.len() > ROWS {
         page.labelled("", &format!("and {} more combinations; all are in report --format csv", rows.len() - ROWS));
     }

@@ -143,7 +143,16 @@ impl Page {
         self.print_table(table);
     }
 
-    pub(super) fn print_table(&mut self, table: Builder) {
+    /// A table of rows, the head first.
+    pub(super) fn rows(&mut self, rows: Vec<Vec<String>>) {
+        let mut table = Builder::default();
+        for row in rows {
+            table.push_record(row);
+        }
+        self.print_table(table);
+    }
+
+    fn print_table(&mut self, table: Builder) {
         let mut table = table.build();
         table
             .with(Style::rounded())
