@@ -23,7 +23,7 @@ const EFFECTS: [(&str, &[&str]); 6] = [
     ("store", &["cell", "capture", "scenario", "finding", "engine::target"]),
     ("report", &["cell", "capture", "scenario", "feature", "finding", "store::Manifest"]),
     ("run", &["cell", "capture", "scenario", "finding", "campaign", "engine", "gateway", "store"]),
-    ("cli", &["cell", "scenario", "finding", "campaign", "engine", "gateway", "store", "report", "run"]),
+    ("cli", &["cell", "capture", "scenario", "finding", "campaign", "engine", "gateway", "store", "report", "run"]),
 ];
 
 /// Outside libraries and the only places that may know them.

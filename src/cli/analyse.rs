@@ -9,7 +9,7 @@ use super::console;
 use super::exit::Exit;
 use super::failure::Failure;
 use crate::campaign::Campaign;
-use crate::report::{Json, Markdown, Report as _};
+use crate::report::{Json, Report as _};
 use crate::run::RunError;
 use crate::run::fold::{Fold, Folded};
 use crate::store::Folder;
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         }
     };
     folder.write_findings(&findings)?;
-    folder.write("report.md", &Markdown.render(&findings, &manifest))?;
+    super::report::write_all(&folder, &manifest, &findings)?;
     if arguments.json {
         console::print(&Json.render(&findings, &manifest));
     } else {

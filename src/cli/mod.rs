@@ -7,8 +7,10 @@ mod console;
 mod csv;
 mod design;
 mod diagnose;
+mod diff;
 pub mod doctor;
 pub mod exit;
+mod export;
 mod failure;
 mod grid;
 mod hidden;
@@ -16,6 +18,7 @@ mod plan;
 mod report;
 mod run;
 mod schema;
+mod show;
 
 use std::process::ExitCode;
 
@@ -43,8 +46,14 @@ enum Command {
     Plan(plan::Arguments),
     /// Analyse a stored run again, without any engine
     Analyse(analyse::Arguments),
-    /// Print the report of a stored run
+    /// Show or write the report of a stored run in one of several formats
     Report(report::Arguments),
+    /// Show one finding of a stored run in full
+    Show(show::Arguments),
+    /// Compare two cells of a stored run, by request and by character
+    Diff(diff::Arguments),
+    /// Write a stored run's captures for other tools
+    Export(export::Arguments),
     /// Say what this machine can do, and how to mend what it can't
     Doctor,
     /// Remove what runs have left behind: containers, networks' holders, images and cached targets
@@ -81,6 +90,9 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Show(arguments) => show::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Doctor => diagnose::run(),
         Command::Clean(arguments) => clean::run(&arguments),
         Command::Schema => schema::run(),

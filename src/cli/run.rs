@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use crate::engine::EngineError;
 use crate::engine::select::Choice;
-use crate::report::{Json, Markdown, Report as _, escape};
+use crate::report::{Json, Report as _, escape};
 use crate::run::session::{self, Request};
 use crate::run::{RunError, usage};
 use crate::scenario;
@@ -147,7 +147,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Err(error) => return Err(error.into()),
     };
     let folder = Folder::open(&out)?;
-    folder.write("report.md", &Markdown.render(&ended.findings, &ended.manifest))?;
+    super::report::write_all(&folder, &ended.manifest, &ended.findings)?;
     if arguments.json {
         console::print(&Json.render(&ended.findings, &ended.manifest));
     } else {
@@ -157,7 +157,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         if let Some(used) = &ended.manifest.usage {
             console::note(&usage::line(used, ended.manifest.cores));
         }
-        console::note(&format!("kept in {}: findings.json, report.md and every record", out.display()));
+        console::note(&format!("kept in {}: report.html, report.md, findings.json and every record", out.display()));
     }
     Ok(ended.findings.verdict.into())
 }

@@ -1,6 +1,8 @@
 //! **Escaping**: text that an agent may have written, made harmless and honest. Nothing that it can send moves a cursor,
 //! turns a line around, hides, or becomes markup; what cannot be seen is shown by its code point: `⟨U+202E⟩`.
 
+use std::fmt::Write as _;
+
 use unicode_normalization::char::is_combining_mark;
 
 /// Combining marks in a row that are shown as they are. Some scripts need two; more is a way to smear over other lines.
@@ -46,6 +48,46 @@ pub fn markdown_cell(text: &str) -> String {
     markdown(text).replace('|', "\\|")
 }
 
+/// Text between or inside the tags of an HTML or XML document.
+#[must_use]
+pub fn html(text: &str) -> String {
+    markup(&terminal(text))
+}
+
+/// A value as JSON in which every character is printable ASCII and none can begin or end an element of a page: outside
+/// strings JSON has no such character, and inside them each may be written by its number.
+#[must_use]
+pub fn json(value: &serde_json::Value) -> String {
+    let mut out = String::new();
+    let mut units = [0; 2];
+    for c in value.to_string().chars() {
+        if matches!(c, ' '..='~') && !matches!(c, '<' | '>' | '&' | '\'') {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out
+}
+
+/// Makes text of what could be markup, in text in which nothing hides any more.
+fn markup(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// `⟨U+202E⟩`.
 #[must_use]
 pub fn code_point(c: char) -> String {
@@ -53,7 +95,8 @@ pub fn code_point(c: char) -> String {
 }
 
 /// Whether a terminal would act on this character, or show nothing for it, or something that looks like a plain space.
-fn is_hidden(c: char) -> bool {
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
     matches!(c,
         // C0, DEL, C1.
         '\0'..='\x1f' | '\x7f'..='\u{9f}'
@@ -105,6 +148,11 @@ mod tests {
         assert_eq!(markdown("a `b` ``c``"), "``` a `b` ``c`` ```");
         assert_eq!(markdown(""), "*(empty)*");
         assert_eq!(markdown_cell("a|b"), "`a\\|b`");
+    }
+
+    #[test]
+    fn html_is_text() {
+        assert_eq!(html("<b a='x' c=\"y\">&amp;\u{202e}"), "&lt;b a=&#39;x&#39; c=&quot;y&quot;&gt;&amp;amp;⟨U+202E⟩");
     }
 
     proptest! {

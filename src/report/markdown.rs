@@ -27,7 +27,7 @@ fn write(out: &mut String, findings: &Findings, manifest: &Manifest) -> std::fmt
     writeln!(out, "# {}\n", code(&findings.scenario))?;
     writeln!(out, "**{}**\n", summary::verdict(findings))?;
     writeln!(out, "| | |\n|---|---|")?;
-    for (name, value) in facts(findings, manifest) {
+    for (name, value) in summary::facts(findings, manifest) {
         writeln!(out, "| {name} | {} |", cell(&value))?;
     }
     let sorted = summary::Sorted::new(findings);
@@ -52,31 +52,12 @@ fn write(out: &mut String, findings: &Findings, manifest: &Manifest) -> std::fmt
     Ok(())
 }
 
-fn facts(findings: &Findings, manifest: &Manifest) -> Vec<(&'static str, String)> {
-    let target = &manifest.target;
-    let mut facts = vec![
-        ("target", target.package.clone()),
-        ("version", target.version.clone().unwrap_or_default()),
-        ("executable", target.executable.clone().unwrap_or_default()),
-        ("executable sha256", target.executable_sha256.clone().unwrap_or_default()),
-        ("runtime", target.runtime.clone().unwrap_or_default()),
-        ("engine", manifest.engine.clone()),
-        ("parallax", manifest.parallax.clone()),
-        ("scenario sha256", manifest.scenario_sha256.clone()),
-        ("seed", manifest.seed.to_string()),
-        ("began", manifest.started.clone()),
-        ("cells", summary::cells(findings)),
-    ];
-    facts.retain(|(_, value)| !value.is_empty());
-    facts
-}
-
 fn write_finding(out: &mut String, finding: &Finding) -> std::fmt::Result {
     writeln!(
         out,
         "\n### {} {}: depends on {}\n",
         summary::class(finding.class),
-        serde_json::to_value(finding.channel).unwrap_or_default().as_str().unwrap_or("").replace('_', " "),
+        summary::channel(finding),
         finding.factors.iter().map(|factor| code(factor)).collect::<Vec<_>>().join(" × ")
     )?;
     writeln!(out, "Finding {}; {}.\n", code(&finding.id), summary::class_means(finding.class))?;
@@ -172,5 +153,19 @@ mod tests {
         // The bar of a place would end its cell; the link of a note would be one.
         assert!(text.contains("a\\|b"), "{text}");
         assert!(text.contains("`[click](http://evil.example) ⟨U+202E⟩`"), "{text}");
+    }
+
+    #[test]
+    fn a_hostile_agent_changes_nothing_of_the_structure() {
+        let hostile = testing::hostile();
+        let text = String::from_utf8(Markdown.render(&hostile, &testing::manifest())).unwrap();
+        assert!(text.chars().all(|c| c == '\n' || !crate::report::escape::is_hidden(c)));
+        let open = hostile.findings.iter().filter(|one| one.explained_by.is_none() && one.disclosed.is_none()).count();
+        // The title, four parts and a heading a finding; and a table has as many columns in each line.
+        assert_eq!(text.lines().filter(|line| line.starts_with('#')).count(), 1 + 4 + open);
+        for line in text.lines().filter(|line| line.starts_with('|')) {
+            let bars = line.replace("\\|", "").matches('|').count();
+            assert!(bars == 3 || bars == 5, "{bars}: {}", line.chars().take(200).collect::<String>());
+        }
     }
 }

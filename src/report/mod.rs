@@ -3,16 +3,32 @@
 //!
 //! Reports speak of dependence and of the evidence for it, never of intent.
 
+pub mod compare;
+mod detail;
+mod difference;
 pub mod escape;
+mod har;
+mod html;
 mod json;
+mod junit;
 mod markdown;
+pub mod observed;
+mod sarif;
 mod summary;
+mod table;
 #[cfg(test)]
 mod testing;
 mod text;
 
+pub use difference::Difference;
+pub use har::archive;
+pub use html::Html;
 pub use json::Json;
+pub use junit::Junit;
 pub use markdown::Markdown;
+pub use observed::Observed;
+pub use sarif::Sarif;
+pub use table::{Form, Table};
 pub use text::Text;
 pub(crate) use text::wrap;
 

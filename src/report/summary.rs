@@ -64,6 +64,26 @@ pub(super) fn subject(manifest: &Manifest) -> String {
     )
 }
 
+/// What was run, by what, from which seed.
+pub(super) fn facts(findings: &Findings, manifest: &Manifest) -> Vec<(&'static str, String)> {
+    let target = &manifest.target;
+    let mut facts = vec![
+        ("target", target.package.clone()),
+        ("version", target.version.clone().unwrap_or_default()),
+        ("executable", target.executable.clone().unwrap_or_default()),
+        ("executable sha256", target.executable_sha256.clone().unwrap_or_default()),
+        ("runtime", target.runtime.clone().unwrap_or_default()),
+        ("engine", manifest.engine.clone()),
+        ("parallax", manifest.parallax.clone()),
+        ("scenario sha256", manifest.scenario_sha256.clone()),
+        ("seed", manifest.seed.to_string()),
+        ("began", manifest.started.clone()),
+        ("cells", cells(findings)),
+    ];
+    facts.retain(|(_, value)| !value.is_empty());
+    facts
+}
+
 /// `214 planned, 213 observed, 1 failed, 9 rounds`.
 pub(super) fn cells(findings: &Findings) -> String {
     let cells = findings.cells;
@@ -132,6 +152,37 @@ pub(super) fn factors(finding: &Finding) -> String {
     finding.factors.join(" × ")
 }
 
+/// `header order`.
+pub(super) fn channel(finding: &Finding) -> String {
+    let name = serde_json::to_value(finding.channel).unwrap_or_default();
+    name.as_str().unwrap_or("").replace('_', " ")
+}
+
+/// `open`, `explained` or `disclosed`.
+pub(super) fn status(finding: &Finding) -> &'static str {
+    match (&finding.explained_by, &finding.disclosed) {
+        (Some(_), _) => "explained",
+        (None, Some(_)) => "disclosed",
+        (None, None) => "open",
+    }
+}
+
+/// One plain sentence: what depends on what.
+pub(super) fn sentence(finding: &Finding) -> String {
+    let first: String = finding.places.first().map_or("", String::as_str).chars().take(300).collect();
+    let more = match finding.places.len() {
+        0 | 1 => String::new(),
+        2 => String::from(" and at one other place"),
+        n => format!(" and at {} other places", n - 1),
+    };
+    let together = if finding.factors.len() > 1 { " together" } else { "" };
+    format!(
+        "What is sent or done at {first}{more} depends on {}{together}: {}.",
+        finding.factors.join(" and "),
+        class_means(finding.class)
+    )
+}
+
 /// `covert`.
 pub(super) fn class(class: Class) -> &'static str {
     match class {
@@ -173,12 +224,17 @@ pub(super) fn value(value: Option<&str>) -> &str {
 /// no two can match the same cell, they stay in the order of the levels.
 pub(super) fn rule_lines(finding: &Finding) -> Vec<(String, String)> {
     let rules = &finding.rule;
-    let apart = rules.iter().enumerate().all(|(at, one)| rules[at + 1..].iter().all(|other| disjoint(one, other)));
-    let lines: Vec<&Rule> = if apart { rules.iter().collect() } else { rules.iter().rev().collect() };
+    let lines: Vec<&Rule> = if apart(finding) { rules.iter().collect() } else { rules.iter().rev().collect() };
     lines
         .into_iter()
         .map(|Rule { when, value: then }| (condition(when, &finding.factors), value(then.as_deref()).to_owned()))
         .collect()
+}
+
+/// Whether no two lines of the rule can match the same cell.
+pub(super) fn apart(finding: &Finding) -> bool {
+    let rules = &finding.rule;
+    rules.iter().enumerate().all(|(at, one)| rules[at + 1..].iter().all(|other| disjoint(one, other)))
 }
 
 /// Whether no cell can match both: some factor has no level in common.

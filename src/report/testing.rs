@@ -1,7 +1,10 @@
 //! Findings and a manifest for this module's tests, with what a hostile agent would send.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use crate::capture::{Body, Capture, Record};
+use crate::cell::Cell;
 use crate::engine::target::TargetFacts;
 use crate::feature::Channel;
 use crate::finding::{
@@ -106,4 +109,67 @@ pub(crate) fn manifest() -> Manifest {
         cores: 2,
         usage: None,
     }
+}
+
+/// What a hostile agent would send: terminal escapes, markup, script, the ends of scripts and comments and CDATA, formulas,
+/// characters that XML forbids, bidirectional overrides, escapes of our own, quotes of every kind.
+pub(crate) const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;x\u{7}<img src=x onerror=alert(1)></script><script>alert(2)</script><!--]]>\
+     &lt;&#x41;\u{0}\u{8}\u{b}\u{fffe}\u{202e}gnp.exe\u{200b}\u{2028}\u{2029}\u{85}\"'`,;\t\r\n=cmd|' /C calc'!A0\u{feff}⟨U+202E⟩\u{e0041}";
+
+/// [`findings`] with hostile text wherever an agent or an author can put some.
+pub(crate) fn hostile() -> Findings {
+    let mut findings = findings();
+    let line = format!("{HOSTILE}{}", "A".repeat(1 << 20));
+    findings.scenario = HOSTILE.into();
+    findings.notes.push(HOSTILE.into());
+    findings.not_varied.push(HOSTILE.into());
+    findings.power.unexplained.push(line.clone());
+    for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", HOSTILE] {
+        let mut finding = finding();
+        finding.id = format!("f{}", findings.findings.len());
+        finding.places = vec![formula.into(), line.clone(), HOSTILE.into()];
+        finding.factors.push(formula.into());
+        finding.suggested = vec![formula.into()];
+        finding.rule[0].when.insert(formula.into(), vec![HOSTILE.into()]);
+        finding.rule[0].value = Some(line.clone());
+        finding.excerpt.baseline = Some(formula.into());
+        finding.excerpt.variant = Some(line.clone());
+        finding.explained_by = (formula == "+1").then(|| HOSTILE.into());
+        finding.disclosed = (formula == "-1").then(|| HOSTILE.into());
+        finding.reproduce.command = HOSTILE.into();
+        findings.findings.push(finding);
+    }
+    findings
+}
+
+/// Records of twelve cells, one of them lost, in which a header follows the only factor of [`manifest`]'s scenario.
+pub(crate) fn records() -> Vec<Record> {
+    let record = |n: usize| {
+        if n == 5 {
+            return crate::run::testing::failed(n);
+        }
+        let level = u16::from(n % 2 == 1);
+        let known = crate::run::testing::record(n);
+        let mut capture: Capture = crate::run::testing::capture();
+        capture.started_unix_ms += i64::try_from(n).unwrap_or(0) * 500;
+        let mark = if level == 1 { "variant" } else { "baseline" };
+        capture.exchanges[0].headers.push(("X-Mark".into(), mark.into()));
+        capture.exchanges[0].body = Body::new(format!("{{\"text\":\"hello {mark}\"}}").into_bytes());
+        let levels = known.cell.levels.with(0, level);
+        Record { cell: Cell { levels, ..known.cell }, outcome: Ok(Arc::new(capture)), ..known }
+    };
+    (0..12).map(record).collect()
+}
+
+/// What is to be found in [`records`].
+pub(crate) fn found() -> Findings {
+    let mut one = finding();
+    one.places = vec!["POST /v1/messages · header x-mark".into()];
+    one.factors = vec!["zone".into()];
+    one.order = 1;
+    one.rule = vec![Rule {
+        when: BTreeMap::from([("zone".into(), vec!["Asia/Tokyo".into()])]),
+        value: Some("variant".into()),
+    }];
+    Findings { findings: vec![one], ..findings() }
 }

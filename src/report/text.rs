@@ -35,7 +35,7 @@ impl Default for Text {
 
 /// A style of the terminal.
 #[derive(Clone, Copy)]
-enum Ink {
+pub(super) enum Ink {
     Bold,
     Dim,
     Red,
@@ -45,7 +45,7 @@ enum Ink {
 
 impl Report for Text {
     fn render(&self, findings: &Findings, manifest: &Manifest) -> Vec<u8> {
-        let mut page = Page { width: self.width.clamp(40, 200), colour: self.colour, out: String::new() };
+        let mut page = Page::new(*self);
         page.head(findings, manifest);
         let sorted = summary::Sorted::new(findings);
         if !sorted.open.is_empty() {
@@ -62,13 +62,18 @@ impl Report for Text {
     }
 }
 
-struct Page {
+/// What is written so far.
+pub(super) struct Page {
     width: usize,
     colour: bool,
-    out: String,
+    pub(super) out: String,
 }
 
 impl Page {
+    pub(super) fn new(text: Text) -> Self {
+        Self { width: text.width.clamp(40, 200), colour: text.colour, out: String::new() }
+    }
+
     fn head(&mut self, findings: &Findings, manifest: &Manifest) {
         let title = format!("{} · {}", safe(&findings.scenario), safe(&summary::subject(manifest)));
         self.title(&title);
@@ -106,7 +111,7 @@ impl Page {
             table.push_record([
                 (n + 1).to_string(),
                 summary::class(finding.class).to_owned(),
-                channel(finding),
+                summary::channel(finding),
                 safe(&summary::factors(finding)),
                 finding.places.len().to_string(),
                 example(finding),
@@ -129,11 +134,20 @@ impl Page {
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             table.push_record([
                 summary::class(finding.class).to_owned(),
-                channel(finding),
+                summary::channel(finding),
                 safe(&summary::factors(finding)),
                 format!("{place}{more}"),
                 cut(&safe(why(finding).unwrap_or(""))),
             ]);
+        }
+        self.print_table(table);
+    }
+
+    /// A table of rows, the head first.
+    pub(super) fn rows(&mut self, rows: Vec<Vec<String>>) {
+        let mut table = Builder::default();
+        for row in rows {
+            table.push_record(row);
         }
         self.print_table(table);
     }
@@ -154,7 +168,7 @@ impl Page {
         let title = format!(
             "{n}  {} {} depends on {}",
             summary::class(finding.class),
-            channel(finding),
+            summary::channel(finding),
             safe(&summary::factors(finding))
         );
         self.title(&title);
@@ -198,24 +212,24 @@ impl Page {
         );
     }
 
-    fn heading(&mut self, text: &str) {
+    pub(super) fn heading(&mut self, text: &str) {
         self.out.push('\n');
         self.title(text);
     }
 
-    fn title(&mut self, text: &str) {
+    pub(super) fn title(&mut self, text: &str) {
         for line in wrap(text, self.width) {
             let line = self.paint(&line, Ink::Bold);
             self.line(&line);
         }
     }
 
-    fn labelled(&mut self, label: &str, text: &str) {
+    pub(super) fn labelled(&mut self, label: &str, text: &str) {
         self.labelled_in(label, text, None);
     }
 
     /// A label and its text, wrapped under itself. The text is escaped already.
-    fn labelled_in(&mut self, label: &str, text: &str, ink: Option<Ink>) {
+    pub(super) fn labelled_in(&mut self, label: &str, text: &str, ink: Option<Ink>) {
         // The same label twice in a row is written once.
         let repeated = !label.is_empty() && self.last_label() == Some(label);
         let shown = if repeated { "" } else { label };
@@ -260,12 +274,6 @@ impl Page {
     }
 }
 
-/// `header order`.
-fn channel(finding: &Finding) -> String {
-    let name = serde_json::to_value(finding.channel).unwrap_or_default();
-    name.as_str().unwrap_or("").replace('_', " ")
-}
-
 /// What a reader recognises a finding by, in a few words: code points if there are any, else the variant.
 fn example(finding: &Finding) -> String {
     let excerpt = &finding.excerpt;
@@ -282,7 +290,7 @@ fn example(finding: &Finding) -> String {
     format!("{} → {}", side(before), side(after))
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     shorten(text, LONGEST)
 }
 
@@ -372,6 +380,19 @@ mod tests {
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));
         assert!(text.contains("⟨U+001B⟩[31m"), "{text}");
         assert!(text.contains("⟨U+202E⟩"), "{text}");
+    }
+
+    #[test]
+    fn a_hostile_agent_changes_nothing_of_the_structure() {
+        let hostile = testing::hostile();
+        let text = Text { width: 100, colour: false }.render(&hostile, &testing::manifest());
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.chars().all(|c| c == '\n' || !crate::report::escape::is_hidden(c)));
+        assert!(text.lines().all(|line| line.width() <= 100));
+        // A part begins at the left margin, and nothing of an agent's does: the title may take several lines.
+        let open = hostile.findings.iter().filter(|one| one.explained_by.is_none() && one.disclosed.is_none()).count();
+        let numbered = |line: &&str| line.split_once("  ").is_some_and(|(number, _)| number.parse::<usize>().is_ok());
+        assert_eq!(text.lines().filter(numbered).count(), open);
     }
 
     #[test]

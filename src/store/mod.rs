@@ -8,6 +8,7 @@
 //! raw/              bodies, <sha256>.zst (the only part that is not meant to be shared)
 //! findings.json     what was found
 //! report.md         the same for people
+//! report.html       the same as one page for a browser
 //! ```
 
 mod folder;
