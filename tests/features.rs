@@ -72,7 +72,7 @@ fn scenario_of(unset: &[usize]) -> Arc<Scenario> {
     Arc::new(Scenario {
         name: "synthetic".into(),
         target,
-        stub: Stub { script: Vec::new(), answers: Vec::new() },
+        stub: Stub { script: Vec::new(), ..Stub::default() },
         factors,
         forbidden: Vec::new(),
         design: DesignOptions { strength: 2, budget: 200, replicates: 8, minimum_rows: 64, alpha: 0.05 },
@@ -125,6 +125,7 @@ impl Run {
             headers: all,
             body: Body::new(body.as_bytes()),
             status: 200,
+            ..Exchange::default()
         }
     }
 
@@ -142,6 +143,7 @@ impl Run {
             connections: Vec::new(),
             files: Vec::new(),
             left_open: 0,
+            ..Capture::default()
         }
     }
 }
@@ -534,7 +536,7 @@ fn an_unset_level_has_the_agents_default_and_a_lone_level_is_an_echo() {
         let mut capture = run.capture(vec![exchange]);
         let name = capture.exchanges[0].host.clone();
         for name in [name.as_str(), "telemetry.example.net"] {
-            capture.dns.push(DnsQuestion { at: Seconds(0), name: name.to_owned(), kind: "A".into() });
+            capture.dns.push(DnsQuestion { at: Seconds(0), name: name.to_owned(), kind: "A".into(), resolver: None });
         }
         capture
     };
