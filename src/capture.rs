@@ -249,6 +249,7 @@ pub enum ConnectionKind {
 }
 
 impl ConnectionKind {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde calls takes a reference")]
     fn is_accepted(&self) -> bool {
         *self == Self::Accepted
     }

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::leaf::Leaf;
 use super::mask;
 use super::{Channel, FeatureKind};
-use crate::capture::{Capture, ConnectionKind};
+use crate::capture::{Capture, ConnectionKind, HelloDetail};
 
 /// What is known of names over all captures.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +90,11 @@ impl Names {
                     groups.insert(detail.groups.join(" "));
                     signatures.insert(detail.signatures.join(" "));
                     extensions.insert(sorted.join(" "));
-                    order.insert(detail.extensions.join(" "));
+                    order.insert(if permutes(capture, detail) {
+                        String::from("permuted")
+                    } else {
+                        detail.extensions.join(" ")
+                    });
                     ja4.insert(detail.ja4.clone());
                 }
             }
@@ -142,6 +146,12 @@ impl Names {
             out.push(Leaf::presence(Channel::Connection, address, place, "some"));
         }
     }
+}
+
+/// Whether the capture shows that a client puts its extensions in another order each time: the order then says nothing.
+fn permutes(capture: &Capture, detail: &HelloDetail) -> bool {
+    let mut details = capture.tls.iter().filter_map(|hello| hello.detail.as_ref());
+    details.any(|other| other.ja4 == detail.ja4 && other.extensions != detail.extensions)
 }
 
 /// The one name that is used in all captures where a host's factor is unset, and in no other.

@@ -177,18 +177,14 @@ async fn layers(
             Some(Protocol::Socks) => {
                 // What follows may be credentials: it is told by the hop, if it can be.
                 let greeting = stream.first_bytes().first().copied();
-                match socks::serve(&mut stream, place.secure, ledger).await {
-                    Some((authority, hop)) => {
-                        seen.toward = Some(hop.toward.clone());
-                        place.enter(authority, hop);
-                        stream.restart();
-                    }
-                    None => {
-                        seen.first_bytes = greeting.into_iter().collect();
-                        let _ = stream.shutdown().await;
-                        return seen;
-                    }
-                }
+                let Some((authority, hop)) = socks::serve(&mut stream, place.secure, ledger).await else {
+                    seen.first_bytes = greeting.into_iter().collect();
+                    let _ = stream.shutdown().await;
+                    return seen;
+                };
+                seen.toward = Some(hop.toward.clone());
+                place.enter(authority, hop);
+                stream.restart();
             }
             Some(Protocol::Http2) => {
                 seen.keep_first_bytes(&stream);

@@ -131,7 +131,7 @@ impl Batch {
     }
 
     fn rule(&mut self, chain: &str, expressions: &[Vec<u8>], flags: u16) {
-        let list: Vec<u8> = expressions.iter().flat_map(|expression| expression.clone()).collect();
+        let list = expressions.concat();
         let attributes = [text(1, TABLE), text(2, chain), nested(4, &list)].concat();
         self.add(NEW_RULE, CREATE | APPEND | flags, &attributes);
     }

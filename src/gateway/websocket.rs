@@ -1,4 +1,4 @@
-//! **WebSockets**, where the scenario accepts them: every message of the agent's is recorded like a request, and one that
+//! **`WebSocket`s**, where the scenario accepts them: every message of the agent's is recorded like a request, and one that
 //! asks a model is answered as that request would be, an event a message.
 
 use std::sync::Arc;

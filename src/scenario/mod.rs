@@ -127,7 +127,7 @@ pub struct Stub {
     /// Canned answers to requests that are not a model dialect, first match wins.
     pub answers: Vec<Answer>,
     /// Whether a WebSocket is accepted. Refused with 426 otherwise, so that a client that can falls back at once.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub websocket: bool,
 }
 

@@ -126,7 +126,7 @@ impl Stub {
         }
     }
 
-    /// Whether WebSockets are accepted.
+    /// Whether a WebSocket is accepted.
     pub(super) fn accepts_websockets(&self) -> bool {
         self.stub.websocket
     }

@@ -150,7 +150,7 @@ fn accepts(word: &Placed<String>) -> Result<bool, Refusal> {
         "accept" => Ok(true),
         "refuse" => Ok(false),
         other => {
-            let help = did_you_mean(other, ["accept", "refuse"].into_iter());
+            let help = did_you_mean(other, ["accept", "refuse"]);
             Err(Refusal::at(
                 word.span.clone(),
                 format!("`{other}` is nothing that can become of a WebSocket"),
