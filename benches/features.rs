@@ -29,7 +29,7 @@ fn scenario() -> Arc<Scenario> {
             limits: Limits { memory_bytes: 0, processes: 0 },
             folder: "/".into(),
         },
-        stub: Stub { script: Vec::new(), answers: Vec::new() },
+        stub: Stub { script: Vec::new(), ..Stub::default() },
         factors: vec![Factor { name: "timezone".into(), kind: FactorKind::Timezone, levels }],
         forbidden: Vec::new(),
         design: DesignOptions { strength: 2, budget: 200, replicates: 8, minimum_rows: 64, alpha: 0.05 },
@@ -71,6 +71,7 @@ fn capture(n: u64) -> Capture {
         headers: vec![("Host".into(), "api.example.com".into())],
         body: Body::new(body.into_bytes()),
         status: 200,
+        ..Exchange::default()
     };
     Capture {
         started_unix_ms: 1_795_291_200_000,
@@ -85,6 +86,7 @@ fn capture(n: u64) -> Capture {
         connections: Vec::new(),
         files: Vec::new(),
         left_open: 0,
+        ..Capture::default()
     }
 }
 

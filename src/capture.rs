@@ -56,9 +56,39 @@ pub enum Via {
     Connect,
     /// To a forward proxy, with the absolute form of the request target.
     Absolute,
+    /// Through a SOCKS proxy.
+    Socks,
 }
 
-/// One HTTP request as the agent sent it, and what it was answered.
+/// How a forward proxy was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HopForm {
+    /// By CONNECT.
+    Connect,
+    /// By the absolute form of the request target.
+    Absolute,
+    /// By SOCKS, version 4 or 4a.
+    Socks4,
+    /// By SOCKS, version 5.
+    Socks5,
+}
+
+/// A forward proxy on the way of a request, and what was said to it alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hop {
+    /// How it was asked.
+    pub form: HopForm,
+    /// Whether TLS lay between the client and the proxy.
+    pub secure: bool,
+    /// Where it was told to go, `host:port`, as it was named: by name or by address.
+    pub toward: String,
+    /// Header lines that were for the proxy; credentials of SOCKS stand as a `proxy-authorization`.
+    pub headers: Vec<(String, String)>,
+}
+
+/// One HTTP request as the agent sent it, and what it was answered. A message over a WebSocket is one too: its method is
+/// `MESSAGE`, its body the message, and its target that of the upgrade.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// Seconds since the cell began.
@@ -85,6 +115,31 @@ pub struct Exchange {
     pub body: Body,
     /// Status that the stub answered.
     pub status: u16,
+    /// The proxies on its way, outermost first.
+    pub hops: Vec<Hop>,
+    /// What of it was not kept, and why.
+    pub note: Option<String>,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self {
+            at: Seconds::default(),
+            scheme: String::from("http"),
+            host: String::new(),
+            port: 80,
+            dialled: String::new(),
+            via: Via::Direct,
+            version: String::from("1.1"),
+            method: String::from("GET"),
+            target: String::from("/"),
+            headers: Vec::new(),
+            body: Body::default(),
+            status: 0,
+            hops: Vec::new(),
+            note: None,
+        }
+    }
 }
 
 /// Seconds that can be compared and hashed by their milliseconds.
@@ -134,7 +189,7 @@ pub mod f64_eq {
 pub use f64_eq::Seconds;
 
 /// A DNS question that the agent asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct DnsQuestion {
     /// Seconds since the cell began.
     pub at: Seconds,
@@ -142,10 +197,28 @@ pub struct DnsQuestion {
     pub name: String,
     /// Record type, such as `A`.
     pub kind: String,
+    /// Address of the resolver that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<String>,
+}
+
+/// What a TLS client's hello has beside its cipher suites. Greased values are left out of everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HelloDetail {
+    /// Extensions, in order, four hex digits each.
+    pub extensions: Vec<String>,
+    /// Groups of key exchange, in order, four hex digits each.
+    pub groups: Vec<String>,
+    /// Signature algorithms, in order, four hex digits each.
+    pub signatures: Vec<String>,
+    /// Digest of the hello as JA4 has it: `t13d1516h2_8daaf6152771_e5627efa2ab1`. Version, name or address, number of
+    /// suites and of extensions, first protocol; digest of the sorted suites; digest of the sorted extensions with the
+    /// signature algorithms behind them. What clients permute from run to run is sorted, so that it does not move.
+    pub ja4: String,
 }
 
 /// What a TLS client said first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TlsHello {
     /// Seconds since the cell began.
     pub at: Seconds,
@@ -157,10 +230,33 @@ pub struct TlsHello {
     pub cipher_suites: Vec<String>,
     /// Whether the handshake came to its end (an agent that does not trust our CA stops it).
     pub completed: bool,
+    /// The rest of the hello, where it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<HelloDetail>,
 }
 
-/// A connection that carried no HTTP request: bare, refused by the agent, or in another protocol.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What became of a connection that carried no request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionKind {
+    /// It was accepted.
+    #[default]
+    Accepted,
+    /// Nobody listened there.
+    Refused,
+    /// It was a datagram, which nobody answered.
+    Datagram,
+}
+
+impl ConnectionKind {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde calls takes a reference")]
+    fn is_accepted(&self) -> bool {
+        *self == Self::Accepted
+    }
+}
+
+/// A connection that carried no HTTP request: bare, refused, in another protocol, or no more than an attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connection {
     /// Seconds since the cell began.
     pub at: Seconds,
@@ -168,8 +264,23 @@ pub struct Connection {
     pub dialled: String,
     /// Name that this address was given out for, if DNS gave it.
     pub name: Option<String>,
-    /// The first bytes sent, at most 256.
+    /// The first bytes sent, at most 256; through a tunnel, inside it.
     pub first_bytes: Vec<u8>,
+    /// Where a proxy's tunnel was to lead, `host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toward: Option<String>,
+    /// What became of it.
+    #[serde(default, skip_serializing_if = "ConnectionKind::is_accepted")]
+    pub kind: ConnectionKind,
+}
+
+/// Something of which there was too much to keep.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Dropped {
+    /// What it was: `connections`, `bytes of bodies`.
+    pub what: String,
+    /// How many of it were not kept.
+    pub count: u64,
 }
 
 /// How the agent's process ended. Crashes and limits are observations, not errors.
@@ -242,6 +353,28 @@ pub struct Capture {
     pub files: Vec<FileChange>,
     /// Connections still open when the agent had ended, closed by the gateway.
     pub left_open: u32,
+    /// What there was too much of to keep.
+    pub dropped: Vec<Dropped>,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self {
+            started_unix_ms: 0,
+            wall: Seconds::default(),
+            cpu: None,
+            outcome: Outcome::Exited { code: 0 },
+            stdout: Body::default(),
+            stderr: Body::default(),
+            exchanges: Vec::new(),
+            dns: Vec::new(),
+            tls: Vec::new(),
+            connections: Vec::new(),
+            files: Vec::new(),
+            left_open: 0,
+            dropped: Vec::new(),
+        }
+    }
 }
 
 /// A cell and what came of it: the line that the store keeps and that the campaign absorbs.

@@ -27,7 +27,7 @@ const EFFECTS: [(&str, &[&str]); 6] = [
 ];
 
 /// Outside libraries and the only places that may know them.
-const OWNERS: [(&str, &[&str]); 20] = [
+const OWNERS: [(&str, &[&str]); 22] = [
     ("bollard", &["engine/docker/"]),
     ("indicatif", &["cli/console.rs"]),
     ("tabled", &["cli/", "report/text.rs"]),
@@ -45,6 +45,8 @@ const OWNERS: [(&str, &[&str]); 20] = [
     ("httparse", &["gateway/"]),
     ("hickory_proto", &["gateway/"]),
     ("rtnetlink", &["gateway/"]),
+    ("socket2", &["gateway/"]),
+    ("tokio_tungstenite", &["gateway/"]),
     ("zstd", &["store/", "wire/"]),
     ("caps", &["engine/"]),
     ("tempfile", &["store/", "engine/"]),

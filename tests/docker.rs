@@ -41,7 +41,7 @@ fn options(target: Installed, cache: &Path) -> PodOptions {
         slots: 1,
         authority: Authority::mint("Test CA").expect("an authority"),
         ports: Vec::new(),
-        stub: Stub { script: vec![Turn::Text(String::from("OK"))], answers: Vec::new() },
+        stub: Stub { script: vec![Turn::Text(String::from("OK"))], ..Stub::default() },
         program: PathBuf::from(env!("CARGO_BIN_EXE_parallax")),
         target,
         limits: LIMITS,

@@ -516,6 +516,20 @@ fn stubs() {
         r#"[{"tool":{"name":"Read","input":{"z":1,"a":[true,1.5,"x"]}}}]"#
     );
     assert_eq!((good.stub.answers[0].status, good.stub.answers[0].host.as_deref()), (200, Some("h")));
+
+    refused(&stub("script = [{ error = 200 }]"), "error is 200", "200", "");
+    refused(&stub("script = [{ text = \"x\" }, { cut = true }]"), "nothing is left to be cut", "{ cut = true }", "");
+    refused(&stub("script = [{ cut = false }]"), "a turn is a text or", "{ cut = false }", "");
+    refused(&stub("websocket = \"acept\""), "`acept` is nothing that can become", "\"acept\"", "did you mean");
+    refused(&stub("tools = { bash = 3 }"), "a tool has a name", "3", "write bash");
+    refused(&stub("tools = { bash = { input = {} } }"), "a tool has a name", "{ input = {} }", "");
+    let text = "script = [{ error = 529 }, { tool = \"bash\", input = { command = \"ls\" } }, { cut = true }, { text = \"x\" }]\nwebsocket = \"accept\"\n[stub.tools.bash]\nname = \"shell\"\ninput = { command = [\"bash\", \"-lc\", \"{command}\"] }";
+    let led = read(&stub(text)).unwrap().stub;
+    assert_eq!(
+        serde_json::to_string(&led.script).unwrap(),
+        r#"[{"error":{"status":529}},{"tool":{"name":"shell","input":{"command":["bash","-lc","ls"]}}},"cut",{"text":"x"}]"#
+    );
+    assert!(led.websocket && !good.stub.websocket);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, EngineError};
+use crate::capture::{Connection, ConnectionKind};
 use crate::gateway::client::Traffic;
 
 pub use inside::run_inside;
@@ -216,8 +217,8 @@ fn unreachable(outcome: &str) -> bool {
 fn recorded(traffic: &Traffic, place: &str) -> bool {
     let Ok(place) = place.parse::<SocketAddr>() else { return false };
     let same = |dialled: &str| dialled.parse::<SocketAddr>().is_ok_and(|address| address == place);
-    traffic.connections.iter().any(|connection| same(&connection.dialled))
-        || traffic.exchanges.iter().any(|exchange| same(&exchange.dialled))
+    let accepted = |connection: &Connection| connection.kind == ConnectionKind::Accepted && same(&connection.dialled);
+    traffic.connections.iter().any(accepted) || traffic.exchanges.iter().any(|exchange| same(&exchange.dialled))
 }
 
 /// Sockets of this machine, on every address it has, at which nothing may arrive.
@@ -328,9 +329,11 @@ mod tests {
                 headers: Vec::new(),
                 body: Body::default(),
                 status: 404,
+                ..Exchange::default()
             }
         };
-        let question = DnsQuestion { at: Seconds(0), name: challenge.name.clone(), kind: "A".to_owned() };
+        let question =
+            DnsQuestion { at: Seconds(0), name: challenge.name.clone(), kind: "A".to_owned(), resolver: None };
         let traffic = Traffic { exchanges: CONTROLS.map(exchange).to_vec(), dns: vec![question], ..Traffic::default() };
         (report, traffic, challenge)
     }

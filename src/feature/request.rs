@@ -12,7 +12,7 @@ use super::lcs::likeness;
 use super::leaf::Leaf;
 use super::mask::{self, Opaque};
 use super::{Channel, FeatureKind};
-use crate::capture::{Capture, Exchange, Via};
+use crate::capture::{Capture, Exchange, Hop, HopForm, Via};
 
 /// Requests of one kind must be this much alike (thousandths) to be the same.
 const ALIKE: u32 = 300;
@@ -155,6 +155,7 @@ impl Requests {
             Via::Direct => "direct",
             Via::Connect => "through CONNECT",
             Via::Absolute => "absolute form",
+            Via::Socks => "through SOCKS",
         };
         say(Connection, "form", via.to_owned());
         say(Connection, "HTTP version", exchange.version.clone());
@@ -168,13 +169,50 @@ impl Requests {
         {
             say(RequestSequence, &format!("query {}", mask::masked(key)), value.to_owned());
         }
-        header::leaves(&exchange.headers, exchange.body.bytes.len(), name, place, out);
+        for (number, hop) in exchange.hops.iter().enumerate() {
+            let proxy = format!("proxy {}", number + 1);
+            say(Connection, &proxy, way(hop));
+            // That the proxy is told what it was asked for is no news.
+            for (name, value) in hop.headers.iter().filter(|(_, value)| *value != hop.toward) {
+                say(Connection, &format!("{proxy} header {}", name.to_lowercase()), value.clone());
+            }
+        }
+        if let Some(note) = &exchange.note {
+            say(Connection, "note", note.clone());
+        }
+        let headers = own_headers(exchange);
+        header::leaves(&headers, exchange.body.bytes.len(), name, place, out);
         let header = |wanted: &str| {
             let found = exchange.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
             found.map_or("", |(_, value)| value.as_str())
         };
         let bytes = flatten::decoded(&exchange.body.bytes, header("content-encoding"));
         flatten::body(&bytes, header("content-type"), &format!("body {name}"), place, &mut self.known, out);
+    }
+}
+
+/// How a proxy was asked.
+fn way(hop: &Hop) -> String {
+    let host = hop.toward.rsplit_once(':').map_or(hop.toward.as_str(), |(host, _)| host);
+    let by_address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
+    let form = match hop.form {
+        HopForm::Connect => "CONNECT",
+        HopForm::Absolute => "absolute form",
+        HopForm::Socks4 => "SOCKS 4",
+        HopForm::Socks5 => "SOCKS 5",
+    };
+    let named = if by_address { " by address" } else { "" };
+    let secure = if hop.secure { " over TLS" } else { "" };
+    format!("{form}{named}{secure}")
+}
+
+/// The header lines that are for the host and not for a proxy on the way, where the two came together.
+fn own_headers(exchange: &Exchange) -> std::borrow::Cow<'_, [(String, String)]> {
+    match exchange.hops.last() {
+        Some(hop) if hop.form == HopForm::Absolute => {
+            exchange.headers.iter().filter(|line| !hop.headers.contains(line)).cloned().collect()
+        }
+        _ => exchange.headers.as_slice().into(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::leaf::Leaf;
 use super::mask;
 use super::{Channel, FeatureKind};
-use crate::capture::Capture;
+use crate::capture::{Capture, ConnectionKind, HelloDetail};
 
 /// What is known of names over all captures.
 #[derive(Clone, Debug, Default)]
@@ -62,12 +62,19 @@ impl Names {
             let place = format!("DNS question for {name}");
             out.push(Leaf::presence(Channel::Dns, format!("dns {name}"), place, &kinds));
         }
-        let mut hellos: BTreeMap<String, [BTreeSet<String>; 3]> = BTreeMap::new();
+        let resolvers: BTreeSet<&str> =
+            capture.dns.iter().filter_map(|question| question.resolver.as_deref()).collect();
+        if !resolvers.is_empty() {
+            let text = resolvers.into_iter().collect::<Vec<_>>().join("\n");
+            out.push(Leaf::text(Channel::Dns, FeatureKind::Text, "dns resolvers", "DNS resolvers asked", text));
+        }
+        let mut hellos: BTreeMap<String, [BTreeSet<String>; 8]> = BTreeMap::new();
         for hello in &capture.tls {
             for name in
                 hello.sni.as_deref().map_or_else(|| vec![String::from("(no name)")], |sni| self.of(sni, context))
             {
-                let [alpn, ciphers, completed] = hellos.entry(name).or_default();
+                let [alpn, ciphers, completed, groups, signatures, extensions, order, ja4] =
+                    hellos.entry(name).or_default();
                 alpn.insert(hello.alpn.join(","));
                 // Clients that grease put a random value in: 0a0a, 1a1a, …
                 let greased = |suite: &&String| {
@@ -77,11 +84,33 @@ impl Names {
                 ciphers
                     .insert(hello.cipher_suites.iter().filter(|s| !greased(s)).cloned().collect::<Vec<_>>().join(" "));
                 completed.insert(String::from(if hello.completed { "completed" } else { "broken off" }));
+                if let Some(detail) = &hello.detail {
+                    let mut sorted = detail.extensions.clone();
+                    sorted.sort_unstable();
+                    groups.insert(detail.groups.join(" "));
+                    signatures.insert(detail.signatures.join(" "));
+                    extensions.insert(sorted.join(" "));
+                    order.insert(if permutes(capture, detail) {
+                        String::from("permuted")
+                    } else {
+                        detail.extensions.join(" ")
+                    });
+                    ja4.insert(detail.ja4.clone());
+                }
             }
         }
         for (name, aspects) in hellos {
-            let what = ["ALPN", "cipher suites", "handshake"];
-            for (what, values) in what.iter().zip(aspects) {
+            let what = [
+                "ALPN",
+                "cipher suites",
+                "handshake",
+                "groups",
+                "signature algorithms",
+                "extensions",
+                "order of extensions",
+                "JA4",
+            ];
+            for (what, values) in what.iter().zip(aspects).filter(|(_, values)| !values.is_empty()) {
                 let (address, place) = (format!("tls {name} {what}"), format!("TLS hello for {name} \u{b7} {what}"));
                 let text = values.into_iter().collect::<Vec<_>>().join("\n");
                 out.push(Leaf::text(Channel::Tls, FeatureKind::Text, address, place, text));
@@ -89,13 +118,21 @@ impl Names {
         }
         let mut bare: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for connection in &capture.connections {
-            let (address, port) = connection.dialled.rsplit_once(':').unwrap_or((&connection.dialled, ""));
-            let names = match &connection.name {
-                Some(name) => self.of(name, context),
-                None => vec![address.to_owned()],
+            let place = connection.toward.as_ref().unwrap_or(&connection.dialled);
+            let (address, port) = place.rsplit_once(':').unwrap_or((place, ""));
+            let names = match (&connection.toward, &connection.name) {
+                (Some(_), _) => self.of(address, context),
+                (None, Some(name)) => self.of(name, context),
+                (None, None) => vec![address.to_owned()],
             };
+            let began = match connection.kind {
+                ConnectionKind::Accepted => beginning(&connection.first_bytes),
+                ConnectionKind::Refused => String::from("refused"),
+                ConnectionKind::Datagram => format!("datagram of {}", beginning(&connection.first_bytes)),
+            };
+            let through = if connection.toward.is_some() { ", through a proxy" } else { "" };
             for name in names {
-                bare.entry(format!("{name}:{port}")).or_default().insert(beginning(&connection.first_bytes));
+                bare.entry(format!("{name}:{port}")).or_default().insert(format!("{began}{through}"));
             }
         }
         for (name, beginnings) in bare {
@@ -103,7 +140,18 @@ impl Names {
             let place = format!("connection to {name} without a request");
             out.push(Leaf::presence(Channel::Connection, format!("connection {name}"), place, &text));
         }
+        for dropped in &capture.dropped {
+            let (address, place) =
+                (format!("dropped {}", dropped.what), format!("{}, more than are kept", dropped.what));
+            out.push(Leaf::presence(Channel::Connection, address, place, "some"));
+        }
     }
+}
+
+/// Whether the capture shows that a client puts its extensions in another order each time: the order then says nothing.
+fn permutes(capture: &Capture, detail: &HelloDetail) -> bool {
+    let mut details = capture.tls.iter().filter_map(|hello| hello.detail.as_ref());
+    details.any(|other| other.ja4 == detail.ja4 && other.extensions != detail.extensions)
 }
 
 /// The one name that is used in all captures where a host's factor is unset, and in no other.

@@ -1,6 +1,7 @@
 //! A request's **body**: how it is framed, and its bytes as they stood on the wire once chunked framing is taken off.
 
 use super::head::Head;
+use super::limits::Limits;
 use super::tee::Tee;
 
 /// The most bytes of one body that are kept.
@@ -59,28 +60,36 @@ pub(super) fn framing(head: &Head) -> Option<Framing> {
     Some(Framing::Length(length.unwrap_or(0)))
 }
 
+/// Whether a head says both where its body ends and that it comes in chunks, by which one server may be told one thing
+/// and the next another.
+pub(super) fn has_both_framings(head: &Head) -> bool {
+    head.has_token("transfer-encoding", "chunked") && head.header("content-length").is_some()
+}
+
 /// Reads a body off the stream.
-pub(super) async fn receive(stream: &mut Tee, framing: Framing) -> Received {
+pub(super) async fn receive(stream: &mut Tee, framing: Framing, limits: &Limits) -> Received {
     let mut received = Received::default();
     received.end = match framing {
-        Framing::Length(length) => take(stream, length, &mut received.bytes).await,
-        Framing::Chunked => chunks(stream, &mut received).await,
+        Framing::Length(length) => take(stream, length, &mut received.bytes, limits).await,
+        Framing::Chunked => chunks(stream, &mut received, limits).await,
     };
     received
 }
 
 /// Moves `length` bytes from the stream to `into`.
-async fn take(stream: &mut Tee, length: u64, into: &mut Vec<u8>) -> End {
+async fn take(stream: &mut Tee, length: u64, into: &mut Vec<u8>, limits: &Limits) -> End {
     let mut wanted = length;
     while wanted > 0 {
         if stream.buffer().is_empty() && stream.fill().await == 0 {
             return End::CutShort;
         }
         let room = LARGEST_BODY - into.len();
-        if room == 0 {
+        let here = stream.buffer().len().min(room).min(usize::try_from(wanted).unwrap_or(usize::MAX));
+        let here = limits.body(here);
+        if here == 0 {
+            limits.drop("bytes of bodies", wanted);
             return End::TooLarge;
         }
-        let here = stream.buffer().len().min(room).min(usize::try_from(wanted).unwrap_or(usize::MAX));
         into.extend_from_slice(&stream.buffer()[..here]);
         stream.consume(here);
         wanted -= here as u64;
@@ -88,7 +97,7 @@ async fn take(stream: &mut Tee, length: u64, into: &mut Vec<u8>) -> End {
     End::Whole
 }
 
-async fn chunks(stream: &mut Tee, received: &mut Received) -> End {
+async fn chunks(stream: &mut Tee, received: &mut Received, limits: &Limits) -> End {
     loop {
         let size = match line(stream).await {
             Ok(line) => line,
@@ -101,7 +110,7 @@ async fn chunks(stream: &mut Tee, received: &mut Received) -> End {
         if size == 0 {
             return trailers(stream, received).await;
         }
-        match take(stream, size, &mut received.bytes).await {
+        match take(stream, size, &mut received.bytes, limits).await {
             End::Whole => {}
             end => return end,
         }
@@ -169,7 +178,7 @@ mod tests {
     }
 
     async fn chunked(wire: &'static [u8]) -> Received {
-        receive(&mut Tee::new(Box::new(tokio_test_stream(wire))), Framing::Chunked).await
+        receive(&mut Tee::new(Box::new(tokio_test_stream(wire))), Framing::Chunked, &Limits::default()).await
     }
 
     /// A stream that gives these bytes and then ends.

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::GatewayError;
 use super::protocol::{Command, Configuration, Report, WireExchange};
-use crate::capture::{Body, Connection, DnsQuestion, Exchange, TlsHello};
+use crate::capture::{Body, Connection, DnsQuestion, Dropped, Exchange, TlsHello};
 use crate::cell::CellId;
 
 /// How long a gateway may take to bring up its network.
@@ -33,6 +33,8 @@ pub struct Traffic {
     pub connections: Vec<Connection>,
     /// Connections that were still open at the end, and were closed.
     pub left_open: u32,
+    /// What there was too much of to report.
+    pub dropped: Vec<Dropped>,
 }
 
 /// A gateway that runs elsewhere, behind a reader of its reports and a writer of its commands.
@@ -41,6 +43,8 @@ pub struct GatewayClient {
     reports: mpsc::UnboundedReceiver<Result<Report, GatewayError>>,
     reader: JoinHandle<()>,
     ipv6: bool,
+    every_port: bool,
+    watched: bool,
     current: Option<String>,
 }
 
@@ -66,10 +70,20 @@ impl GatewayClient {
     {
         let (sender, reports) = mpsc::unbounded_channel();
         let reader = tokio::spawn(read_reports(reader, sender));
-        let mut client = Self { writer: Box::new(writer), reports, reader, ipv6: false, current: None };
+        let mut client = Self {
+            writer: Box::new(writer),
+            reports,
+            reader,
+            ipv6: false,
+            every_port: false,
+            watched: false,
+            current: None,
+        };
         client.tell(&Command::Configure(configuration)).await?;
         match client.hear("configure", READY_SECONDS).await? {
-            Report::Ready { ipv6 } => client.ipv6 = ipv6,
+            Report::Ready { ipv6, every_port, watched } => {
+                (client.ipv6, client.every_port, client.watched) = (ipv6, every_port, watched);
+            }
             other => return Err(unexpected(&other)),
         }
         Ok(client)
@@ -79,6 +93,18 @@ impl GatewayClient {
     #[must_use]
     pub fn ipv6(&self) -> bool {
         self.ipv6
+    }
+
+    /// Whether connections to every port are accepted, not only to those that are served by name.
+    #[must_use]
+    pub fn every_port(&self) -> bool {
+        self.every_port
+    }
+
+    /// Whether connections that are refused, and datagrams that nobody answers, are seen.
+    #[must_use]
+    pub fn watched(&self) -> bool {
+        self.watched
     }
 
     /// Begins a cell. One that was begun before and never ended is ended first, and what it sent is dropped.
@@ -111,8 +137,8 @@ impl GatewayClient {
                 Report::Dns { cell: of, question } if of == cell.0 => traffic.dns.push(question),
                 Report::Tls { cell: of, hello } if of == cell.0 => traffic.tls.push(hello),
                 Report::Connection { cell: of, connection } if of == cell.0 => traffic.connections.push(connection),
-                Report::Ended { cell: of, left_open } if of == cell.0 => {
-                    traffic.left_open = left_open;
+                Report::Ended { cell: of, left_open, dropped } if of == cell.0 => {
+                    (traffic.left_open, traffic.dropped) = (left_open, dropped);
                     break;
                 }
                 // A cell that was begun and given up while we waited for its beginning.
@@ -193,9 +219,10 @@ where
 
 fn read(exchange: WireExchange) -> Result<Exchange, GatewayError> {
     let body = BASE64.decode(&exchange.body).map_err(|error| GatewayError::Protocol(error.to_string()))?;
-    let WireExchange { at, scheme, host, port, dialled, via, version, method, target, headers, status, .. } = exchange;
     let body = Body::new(Arc::<[u8]>::from(body));
-    Ok(Exchange { at, scheme, host, port, dialled, via, version, method, target, headers, body, status })
+    let WireExchange { at, scheme, host, port, dialled, via, version, method, target, headers, .. } = exchange;
+    let WireExchange { status, hops, note, .. } = exchange;
+    Ok(Exchange { at, scheme, host, port, dialled, via, version, method, target, headers, body, status, hops, note })
 }
 
 fn unexpected(report: &Report) -> GatewayError {

@@ -14,14 +14,21 @@ use super::reply::Stub;
 use super::sniff::{Protocol, sniff};
 use super::tee::{Mortal, Tee};
 use super::tls::{Certificates, Handshake, Hello};
-use super::{http2, resolver};
-use crate::capture::{Connection, TlsHello};
+use super::{http2, redirect, resolver, socks, websocket};
+use crate::capture::{Connection, ConnectionKind, Hop, HopForm, TlsHello, Via};
 
 /// TLS and tunnels inside one another, at most.
 const MOST_LAYERS: usize = 8;
 
 /// How long a client of an unknown protocol may pause before it is hung up on.
 const UNKNOWN_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a client may say nothing on a port that nothing is meant for: it may wait for the server to begin, and there is
+/// none.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Where DNS is spoken under TLS.
+const DNS_OVER_TLS: u16 = 853;
 
 /// What all connections of a gateway share.
 #[derive(Debug)]
@@ -43,6 +50,26 @@ pub(super) struct Place {
     pub(super) secure: bool,
     /// The tunnel that it is in.
     pub(super) tunnel: Option<Authority>,
+    /// The proxies on the way, outermost first.
+    pub(super) hops: Vec<Hop>,
+}
+
+impl Place {
+    /// How a request in origin form came here.
+    pub(super) fn via(&self) -> Via {
+        match self.hops.last().map(|hop| hop.form) {
+            None => Via::Direct,
+            Some(HopForm::Socks4 | HopForm::Socks5) => Via::Socks,
+            Some(HopForm::Connect | HopForm::Absolute) => Via::Connect,
+        }
+    }
+
+    /// Enters a tunnel: what comes now is inside.
+    fn enter(&mut self, authority: Authority, hop: Hop) {
+        self.tunnel = Some(authority);
+        self.hops.push(hop);
+        self.secure = false;
+    }
 }
 
 /// What a port is for.
@@ -52,6 +79,8 @@ pub(super) enum Service {
     Any,
     /// DNS over TCP.
     Dns,
+    /// Whatever is spoken, on the ports that nothing is meant for.
+    Rest,
 }
 
 /// What was seen on a connection.
@@ -59,20 +88,23 @@ pub(super) enum Service {
 struct Seen {
     requests: u32,
     first_bytes: Vec<u8>,
+    toward: Option<String>,
 }
 
 /// Serves a connection until it ends; reports it if it carried no request.
 pub(super) async fn serve(socket: TcpStream, service: Service, shared: Arc<Shared>, ledger: Arc<Ledger>) {
     let began = Instant::now();
     let _open = ledger.open();
-    let Ok(dialled) = socket.local_addr() else { return };
+    let redirected = if service == Service::Rest { redirect::dialled(&socket) } else { None };
+    let Some(dialled) = redirected.or_else(|| socket.local_addr().ok()) else { return };
     // An IPv4 address reaches a socket of both families in its mapped form.
     let dialled = SocketAddr::new(dialled.ip().to_canonical(), dialled.port());
     let _ = socket.set_nodelay(true);
     let stream = Tee::new(Box::new(Mortal::new(socket, ledger.stop())));
     let seen = match service {
-        Service::Any => layers(stream, dialled, &shared, &ledger).await,
-        Service::Dns => resolver::serve_stream(stream, &shared, &ledger).await.into(),
+        Service::Any => layers(stream, dialled, None, &shared, &ledger).await,
+        Service::Rest => layers(stream, dialled, Some(SILENCE), &shared, &ledger).await,
+        Service::Dns => resolver::serve_stream(stream, dialled.ip(), &shared, &ledger).await.into(),
     };
     if seen.requests == 0 {
         let connection = Connection {
@@ -80,6 +112,8 @@ pub(super) async fn serve(socket: TcpStream, service: Service, shared: Arc<Share
             dialled: dialled.to_string(),
             name: ledger.name_of(dialled.ip()),
             first_bytes: seen.first_bytes,
+            toward: seen.toward,
+            kind: ConnectionKind::Accepted,
         };
         ledger.connection(connection);
     }
@@ -88,20 +122,25 @@ pub(super) async fn serve(socket: TcpStream, service: Service, shared: Arc<Share
 /// DNS questions are recorded as such; a stream of them is no bare connection.
 impl From<resolver::Answered> for Seen {
     fn from(answered: resolver::Answered) -> Self {
-        Self { requests: answered.questions, first_bytes: answered.first_bytes }
+        Self { requests: answered.questions, first_bytes: answered.first_bytes, toward: None }
     }
 }
 
-async fn layers(mut stream: Tee, dialled: SocketAddr, shared: &Arc<Shared>, ledger: &Arc<Ledger>) -> Seen {
+async fn layers(
+    mut stream: Tee,
+    dialled: SocketAddr,
+    silence: Option<Duration>,
+    shared: &Arc<Shared>,
+    ledger: &Arc<Ledger>,
+) -> Seen {
     let mut seen = Seen::default();
-    let mut place = Place { dialled, secure: false, tunnel: None };
+    let mut place = Place { dialled, secure: false, tunnel: None, hops: Vec::new() };
     for _ in 0..MOST_LAYERS {
-        match recognise(&mut stream).await {
+        match recognise(&mut stream, silence).await {
             Some(Protocol::Tls) => {
                 let at = ledger.at(stream.arrived());
-                // The hello is random bytes: it is reported as a hello, and what counts as first bytes comes before it
-                // (a tunnel's request) or inside.
-                seen.keep_first_bytes_before_tls(&stream);
+                // The hello is random bytes: it is reported as a hello, and what counts as first bytes comes inside.
+                seen.first_bytes.clear();
                 let tunnel = place.tunnel.as_ref().map(|authority| authority.host.as_str());
                 match shared.certificates.accept(stream, dialled.ip(), tunnel).await {
                     Handshake::Completed(hello, inner) => {
@@ -125,15 +164,35 @@ async fn layers(mut stream: Tee, dialled: SocketAddr, shared: &Arc<Shared>, ledg
                     let _ = stream.shutdown().await;
                     return seen;
                 }
-                Next::Tunnel(authority) => {
-                    place.tunnel = Some(authority);
-                    place.secure = false;
+                Next::Tunnel(authority, hop) => {
+                    seen.toward = Some(hop.toward.clone());
+                    place.enter(authority, hop);
+                    stream.restart();
+                }
+                Next::WebSocket(named) => {
+                    websocket::serve(stream, named, &place, shared, ledger).await;
+                    return seen;
                 }
             },
+            Some(Protocol::Socks) => {
+                // What follows may be credentials: it is told by the hop, if it can be.
+                let greeting = stream.first_bytes().first().copied();
+                let Some((authority, hop)) = socks::serve(&mut stream, place.secure, ledger).await else {
+                    seen.first_bytes = greeting.into_iter().collect();
+                    let _ = stream.shutdown().await;
+                    return seen;
+                };
+                seen.toward = Some(hop.toward.clone());
+                place.enter(authority, hop);
+                stream.restart();
+            }
             Some(Protocol::Http2) => {
                 seen.keep_first_bytes(&stream);
                 seen.requests += http2::serve(stream, place, Arc::clone(shared), Arc::clone(ledger)).await;
                 return seen;
+            }
+            Some(Protocol::Other) if place.secure && dialled.port() == DNS_OVER_TLS => {
+                return resolver::serve_stream(stream, dialled.ip(), shared, ledger).await.into();
             }
             Some(Protocol::Other) => {
                 // What it wants is not known; what it says first is worth having.
@@ -150,13 +209,17 @@ async fn layers(mut stream: Tee, dialled: SocketAddr, shared: &Arc<Shared>, ledg
     seen
 }
 
-/// Waits until the stream's protocol is known; `None` when it ends before.
-async fn recognise(stream: &mut Tee) -> Option<Protocol> {
+/// Waits until the stream's protocol is known; `None` when it ends before, or is silent for too long.
+async fn recognise(stream: &mut Tee, silence: Option<Duration>) -> Option<Protocol> {
     loop {
         if let Some(protocol) = sniff(stream.buffer()) {
             return Some(protocol);
         }
-        if stream.fill().await == 0 {
+        let came = match silence {
+            None => stream.fill().await,
+            Some(silence) => tokio::time::timeout(silence, stream.fill()).await.unwrap_or(0),
+        };
+        if came == 0 {
             return None;
         }
     }
@@ -165,19 +228,11 @@ async fn recognise(stream: &mut Tee) -> Option<Protocol> {
 impl Seen {
     /// Keeps the innermost layer's first bytes.
     fn keep_first_bytes(&mut self, stream: &Tee) {
-        if !stream.first_bytes().is_empty() {
-            self.first_bytes = stream.first_bytes().to_vec();
-        }
-    }
-
-    fn keep_first_bytes_before_tls(&mut self, stream: &Tee) {
-        let before = stream.first_bytes().len().saturating_sub(stream.buffer().len());
-        if before > 0 {
-            self.first_bytes = stream.first_bytes()[..before].to_vec();
-        }
+        self.first_bytes = stream.first_bytes().to_vec();
     }
 }
 
 fn report(hello: Hello, at: crate::capture::Seconds, completed: bool) -> TlsHello {
-    TlsHello { at, sni: hello.sni, alpn: hello.alpn, cipher_suites: hello.cipher_suites, completed }
+    let Hello { sni, alpn, cipher_suites, detail } = hello;
+    TlsHello { at, sni, alpn, cipher_suites, completed, detail }
 }

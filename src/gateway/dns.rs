@@ -13,6 +13,9 @@ use super::ledger::Ledger;
 /// How long an answer may be kept, in seconds. Longer than a cell, so that an agent asks once.
 const TTL: u32 = 300;
 
+/// Questions that one message may ask. Resolvers ask one.
+const MOST_AT_ONCE: usize = 4;
+
 /// Size of datagrams that we say we take.
 const PAYLOAD: u16 = 1232;
 
@@ -31,9 +34,14 @@ pub(super) fn ipv6(name: &str) -> Ipv6Addr {
     Ipv6Addr::from(octets)
 }
 
-/// Answers a message, recording its questions in the ledger of the current cell. Gives the answer and how many
+/// Answers a message that was sent to `resolver`, recording its questions in the ledger of the current cell. Gives the answer and how many
 /// questions there were; `None` when the bytes are no DNS query.
-pub(super) fn answer(query: &[u8], with_ipv6: bool, ledger: Option<&Ledger>) -> Option<(Vec<u8>, u32)> {
+pub(super) fn answer(
+    query: &[u8],
+    with_ipv6: bool,
+    resolver: Option<IpAddr>,
+    ledger: Option<&Ledger>,
+) -> Option<(Vec<u8>, u32)> {
     let query = Message::from_vec(query).ok()?;
     if query.metadata.message_type != MessageType::Query {
         return None;
@@ -46,11 +54,19 @@ pub(super) fn answer(query: &[u8], with_ipv6: bool, ledger: Option<&Ledger>) -> 
         edns.set_max_payload(PAYLOAD);
         response.set_edns(edns);
     }
-    if query.metadata.op_code == OpCode::Query {
+    if query.queries.len() > MOST_AT_ONCE {
+        // What nobody asks honestly is not answered at length.
+        for question in &query.queries {
+            if let Some(ledger) = ledger {
+                ledger.question(plain(question.name()), question.query_type().to_string(), resolver);
+            }
+        }
+        response.metadata.response_code = ResponseCode::FormErr;
+    } else if query.metadata.op_code == OpCode::Query {
         for question in &query.queries {
             let name = plain(question.name());
             if let Some(ledger) = ledger {
-                ledger.question(name.clone(), question.query_type().to_string());
+                ledger.question(name.clone(), question.query_type().to_string(), resolver);
             }
             match records(question, &name, with_ipv6, ledger) {
                 Ok(record) => response.answers.extend(record),
@@ -61,7 +77,9 @@ pub(super) fn answer(query: &[u8], with_ipv6: bool, ledger: Option<&Ledger>) -> 
         response.metadata.response_code = ResponseCode::NotImp;
     }
     let questions = u32::try_from(query.queries.len()).unwrap_or(u32::MAX);
-    response.queries = query.queries;
+    if questions as usize <= MOST_AT_ONCE {
+        response.queries = query.queries;
+    }
     response.to_vec().ok().map(|bytes| (bytes, questions))
 }
 
@@ -134,7 +152,7 @@ mod tests {
         let mut query = Message::query();
         query.metadata.recursion_desired = true;
         query.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
-        let (bytes, questions) = answer(&query.to_vec().unwrap(), with_ipv6, None).unwrap();
+        let (bytes, questions) = answer(&query.to_vec().unwrap(), with_ipv6, None, None).unwrap();
         assert_eq!(questions, 1);
         let response = Message::from_vec(&bytes).unwrap();
         assert_eq!(response.metadata.id, query.metadata.id);
@@ -173,7 +191,7 @@ mod tests {
 
     #[test]
     fn other_bytes_are_no_query() {
-        assert!(answer(b"", true, None).is_none());
-        assert!(answer(b"GET / HTTP/1.1\r\n\r\n", true, None).is_none());
+        assert!(answer(b"", true, None, None).is_none());
+        assert!(answer(b"GET / HTTP/1.1\r\n\r\n", true, None, None).is_none());
     }
 }

@@ -16,7 +16,8 @@ use super::protocol::WireExchange;
 use super::proxy::{self, Authority};
 use super::reply::{Payload, Reply, Request};
 use super::tee::Tee;
-use crate::capture::Via;
+use super::websocket;
+use crate::capture::{Hop, HopForm, Via};
 
 /// What follows on a stream once HTTP/1 is done with it.
 #[derive(Debug)]
@@ -26,7 +27,9 @@ pub(super) enum Next {
     /// Nothing: these bytes came where a request should have begun.
     Malformed(Vec<u8>),
     /// A tunnel was opened to this authority: whatever comes now is inside.
-    Tunnel(Authority),
+    Tunnel(Authority, Hop),
+    /// A WebSocket was accepted: what comes now are its frames.
+    WebSocket(Named),
 }
 
 /// The head at a stream's front.
@@ -71,22 +74,40 @@ pub(super) async fn serve(
             if write_all(stream, b"HTTP/1.1 200 Connection established\r\n\r\n").await.is_err() {
                 return Next::Closed;
             }
-            return Next::Tunnel(authority);
+            let hop = Hop {
+                form: HopForm::Connect,
+                secure: place.secure,
+                toward: head.target.clone(),
+                headers: head.headers,
+            };
+            return Next::Tunnel(authority, hop);
         }
 
         *requests += 1;
         let named = named(&head, place, ledger);
-        let received = receive(stream, &head).await;
+        if shared.stub.accepts_websockets()
+            && let Some(acceptance) = websocket::acceptance(&head)
+        {
+            ledger.exchange(record(&head, Received::default(), &named, 101, began, place, ledger)).await;
+            if write_all(stream, acceptance.as_bytes()).await.is_err() {
+                return Next::Closed;
+            }
+            return Next::WebSocket(named);
+        }
+        let received = receive(stream, &head, ledger).await;
         let whole = received.end == End::Whole;
-        let keep = whole && keeps_alive(&head);
+        let keep = whole && keeps_alive(&head) && !body::has_both_framings(&head);
         let reply = match received.end {
-            End::Whole => Some(shared.stub.answer(&Request {
-                method: &head.method,
-                host: &named.host,
-                target: &named.target,
-                headers: &head.headers,
-                body: &received.bytes,
-            })),
+            End::Whole => Some(shared.stub.answer(
+                &Request {
+                    method: &head.method,
+                    host: &named.host,
+                    target: &named.target,
+                    headers: &head.headers,
+                    body: &received.bytes,
+                },
+                ledger.attempts(),
+            )),
             End::CutShort => None,
             End::TooLarge => Some(Reply::empty(413)),
             End::Malformed => Some(Reply::empty(400)),
@@ -95,8 +116,11 @@ pub(super) async fn serve(
         // Recorded first: whatever becomes of the answer, the request was sent.
         ledger.exchange(record(&head, received, &named, status, began, place, ledger)).await;
         let Some(reply) = reply else { return Next::Closed };
-        let bytes = serialise(&reply, &head, keep);
-        if write_all(stream, &bytes).await.is_err() || !keep {
+        let mut bytes = serialise(&reply, &head, keep);
+        if reply.cut {
+            bytes.truncate(middle(&bytes));
+        }
+        if write_all(stream, &bytes).await.is_err() || !keep || reply.cut {
             return Next::Closed;
         }
     }
@@ -145,7 +169,13 @@ fn ends_within(buffer: &[u8], looked_at: usize) -> bool {
     buffer[from..].windows(2).any(|pair| pair == b"\n\n") || buffer[from..].windows(3).any(|three| three == b"\n\r\n")
 }
 
-async fn receive(stream: &mut Tee, head: &Head) -> Received {
+/// The middle of an answer's payload.
+fn middle(bytes: &[u8]) -> usize {
+    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
+    head + (bytes.len() - head) / 2
+}
+
+async fn receive(stream: &mut Tee, head: &Head, ledger: &Ledger) -> Received {
     let Some(framing) = body::framing(head) else {
         return Received { end: End::Malformed, ..Received::default() };
     };
@@ -153,7 +183,7 @@ async fn receive(stream: &mut Tee, head: &Head) -> Received {
     if expects && stream.buffer().is_empty() && write_all(stream, b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
         return Received { end: End::CutShort, ..Received::default() };
     }
-    body::receive(stream, framing).await
+    body::receive(stream, framing, ledger.limits()).await
 }
 
 fn keeps_alive(head: &Head) -> bool {
@@ -174,16 +204,15 @@ pub(super) struct Named {
 /// Where the request goes: its absolute target says, else its `Host`, else the tunnel that it is in, else the name for
 /// which the dialled address was given out, else that address.
 fn named(head: &Head, place: &Place, ledger: &Ledger) -> Named {
-    let carried = if place.tunnel.is_some() { Via::Connect } else { Via::Direct };
     let scheme = if place.secure { "https" } else { "http" };
     if let Some(absolute) = proxy::absolute(&head.target) {
         let port = absolute.authority.port.unwrap_or_else(|| proxy::default_port(absolute.scheme));
-        let via = if place.tunnel.is_some() { Via::Connect } else { Via::Absolute };
+        let via = if place.hops.is_empty() { Via::Absolute } else { place.via() };
         return Named { scheme: absolute.scheme, host: absolute.authority.host, port, target: absolute.target, via };
     }
     let target = head.target.clone();
     let (host, port) = resolve_authority(head.header("host").and_then(Authority::parse), scheme, place, ledger);
-    Named { scheme, host, port, target, via: carried }
+    Named { scheme, host, port, target, via: place.via() }
 }
 
 /// Completes what a request says of its authority from where it travels.
@@ -210,8 +239,15 @@ fn record(
     place: &Place,
     ledger: &Ledger,
 ) -> WireExchange {
+    let note = note(head, received.end);
     let mut headers = head.headers.clone();
     headers.extend(received.trailers);
+    let mut hops = place.hops.clone();
+    if proxy::absolute(&head.target).is_some() {
+        let own = head.headers.iter().filter(|(name, _)| proxy::is_for_the_proxy(name));
+        let toward = format!("{}:{}", named.host, named.port);
+        hops.push(Hop { form: HopForm::Absolute, secure: place.secure, toward, headers: own.cloned().collect() });
+    }
     WireExchange {
         at: ledger.at(began),
         scheme: named.scheme.to_owned(),
@@ -225,7 +261,23 @@ fn record(
         headers,
         body: BASE64.encode(received.bytes),
         status,
+        hops,
+        note,
     }
+}
+
+/// What is odd about a request's body, or was not kept of it.
+fn note(head: &Head, end: End) -> Option<String> {
+    let note = match end {
+        End::TooLarge => "cut: larger than what is kept",
+        End::Malformed if body::framing(head).is_none() => "not read: its lengths contradict each other",
+        End::Malformed => "cut: its chunks are malformed",
+        End::Whole | End::CutShort if body::has_both_framings(head) => {
+            "it has a length and chunks; the chunks were read"
+        }
+        End::Whole | End::CutShort => return None,
+    };
+    Some(String::from(note))
 }
 
 /// The answer's bytes.
@@ -239,13 +291,15 @@ fn serialise(reply: &Reply, head: &Head, keep: bool) -> Vec<u8> {
         line(name, value);
     }
     // A stream's length is not known before its end: chunks for HTTP/1.1, the connection's end for HTTP/1.0.
-    let chunked = matches!(reply.payload, Payload::Events(_)) && head.version == "1.1";
+    let parts = reply.payload.parts();
+    let chunked = parts.is_some() && head.version == "1.1";
     match &reply.payload {
         Payload::Bytes(body) if reply.status != 204 => line("Content-Length", &body.len().to_string()),
-        Payload::Events(_) if chunked => line("Transfer-Encoding", "chunked"),
+        Payload::Bytes(_) => {}
+        _ if chunked => line("Transfer-Encoding", "chunked"),
         _ => {}
     }
-    let closes = !keep || (matches!(reply.payload, Payload::Events(_)) && !chunked);
+    let closes = !keep || (parts.is_some() && !chunked);
     if closes {
         line("Connection", "close");
     } else if head.version == "1.0" {
@@ -255,15 +309,20 @@ fn serialise(reply: &Reply, head: &Head, keep: bool) -> Vec<u8> {
     if bodiless {
         return bytes;
     }
-    match &reply.payload {
-        Payload::Bytes(body) => bytes.extend_from_slice(body),
-        Payload::Events(events) if chunked => {
-            for event in events {
-                bytes.extend_from_slice(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes());
-            }
-            bytes.extend_from_slice(b"0\r\n\r\n");
+    if let Payload::Bytes(body) = &reply.payload {
+        bytes.extend_from_slice(body);
+    }
+    for part in parts.iter().flatten() {
+        if chunked {
+            bytes.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
         }
-        Payload::Events(events) => events.iter().for_each(|event| bytes.extend_from_slice(event.as_bytes())),
+        bytes.extend_from_slice(part);
+        if chunked {
+            bytes.extend_from_slice(b"\r\n");
+        }
+    }
+    if chunked {
+        bytes.extend_from_slice(b"0\r\n\r\n");
     }
     bytes
 }

@@ -20,9 +20,8 @@ use super::protocol::WireExchange;
 use super::proxy::Authority;
 use super::reply::{Payload, Reply, Request};
 use super::tee::Tee;
-use crate::capture::Via;
 
-type Body = StreamBody<BoxStream<'static, Result<Frame<Bytes>, std::convert::Infallible>>>;
+type Body = StreamBody<BoxStream<'static, Result<Frame<Bytes>, std::io::Error>>>;
 
 /// Spawns hyper's streams as tasks of the cell, so that the cell is not over before they are.
 #[derive(Clone, Debug)]
@@ -72,11 +71,11 @@ async fn exchange(
         .map(|(name, value)| (name.as_str().to_owned(), super::head::text(value.as_bytes())))
         .collect();
 
-    let (bytes, whole) = collect(body).await;
+    let (bytes, whole, note) = collect(body, &ledger).await;
     let reply = whole.then(|| {
         let request =
             Request { method: head.method.as_str(), host: &host, target: &target, headers: &headers, body: &bytes };
-        shared.stub.answer(&request)
+        shared.stub.answer(&request, ledger.attempts())
     });
     let exchange = WireExchange {
         at: ledger.at(began),
@@ -84,39 +83,48 @@ async fn exchange(
         host: host.clone(),
         port,
         dialled: place.dialled.to_string(),
-        via: if place.tunnel.is_some() { Via::Connect } else { Via::Direct },
+        via: place.via(),
         version: String::from("2"),
         method: head.method.to_string(),
         target: target.clone(),
         headers: headers.clone(),
         body: BASE64.encode(&bytes),
         status: reply.as_ref().map_or(0, |reply| reply.status),
+        hops: place.hops.clone(),
+        note,
     };
     ledger.exchange(exchange).await;
     Ok(respond(reply.unwrap_or_else(|| Reply::empty(400))))
 }
 
-/// The body as far as it came, and whether that is all of it.
-async fn collect(mut body: Incoming) -> (Vec<u8>, bool) {
+/// The body as far as it came, whether that is all of it, and why not.
+async fn collect(mut body: Incoming, ledger: &Ledger) -> (Vec<u8>, bool, Option<String>) {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return (bytes, false) };
+        let Ok(frame) = frame else { return (bytes, false, None) };
         if let Some(data) = frame.data_ref() {
-            if bytes.len() + data.len() > LARGEST_BODY {
-                return (bytes, false);
+            let kept = ledger.limits().body(data.len().min(LARGEST_BODY - bytes.len()));
+            bytes.extend_from_slice(&data[..kept]);
+            if kept < data.len() {
+                ledger.limits().drop("bytes of bodies", (data.len() - kept) as u64);
+                return (bytes, false, Some(String::from("cut: larger than what is kept")));
             }
-            bytes.extend_from_slice(data);
         }
     }
-    (bytes, true)
+    (bytes, true, None)
 }
 
 fn respond(reply: Reply) -> hyper::Response<Body> {
     let parts = match reply.payload {
         Payload::Bytes(bytes) => vec![Bytes::from(bytes)],
         Payload::Events(events) => events.into_iter().map(Bytes::from).collect(),
+        Payload::Frames(frames) => frames.into_iter().map(Bytes::from).collect(),
     };
-    let frames = stream::iter(parts.into_iter().map(|part| Ok(Frame::data(part)))).boxed();
+    let whole = parts.len();
+    let kept = if reply.cut { whole / 2 } else { whole };
+    let broken = reply.cut.then(|| Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+    let frames = parts.into_iter().take(kept).map(|part| Ok(Frame::data(part)));
+    let frames = stream::iter(frames.chain(broken)).boxed();
     let mut response = hyper::Response::new(StreamBody::new(frames));
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status).unwrap_or(hyper::StatusCode::NOT_FOUND);
     for (name, value) in &reply.headers {

@@ -2,7 +2,7 @@
 //! connection holds the ledger of the cell under which it was accepted, so it cannot report into another.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,8 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::limits::Limits;
 use super::protocol::{Report, WireExchange};
-use crate::capture::{Connection, DnsQuestion, Seconds, TlsHello};
+use super::script::Attempts;
+use super::watch::Attempt;
+use crate::capture::{Connection, ConnectionKind, DnsQuestion, Seconds, TlsHello};
 
 /// How long connections have to come to their own end once the agent is dead. The kernel closed them when it died, so
 /// this is waited out only where some process is still alive.
@@ -77,7 +80,10 @@ pub(super) struct Ledger {
     tasks: TaskTracker,
     open: AtomicU32,
     names: Mutex<HashMap<IpAddr, String>>,
-    asked: Mutex<HashSet<(String, String)>>,
+    asked: Mutex<HashSet<DnsQuestion>>,
+    tried: Mutex<HashSet<(SocketAddr, ConnectionKind)>>,
+    limits: Limits,
+    attempts: Attempts,
 }
 
 impl Ledger {
@@ -92,6 +98,9 @@ impl Ledger {
             open: AtomicU32::new(0),
             names: Mutex::default(),
             asked: Mutex::default(),
+            tried: Mutex::default(),
+            limits: Limits::default(),
+            attempts: Attempts::default(),
         }
     }
 
@@ -136,29 +145,73 @@ impl Ledger {
         moment.saturating_duration_since(self.began).into()
     }
 
+    /// How much of the cell is kept.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How often the script has failed the cell's requests.
+    pub(super) fn attempts(&self) -> &Attempts {
+        &self.attempts
+    }
+
     /// Reports a request.
     pub(super) async fn exchange(&self, exchange: WireExchange) {
+        if !self.limits.record("requests") {
+            return;
+        }
         let bytes = exchange.body.len();
         self.outbox.send_large(Report::Exchange { cell: self.cell.clone(), exchange }, bytes).await;
     }
 
     /// Reports a TLS hello.
     pub(super) fn hello(&self, hello: TlsHello) {
+        if !self.limits.record("TLS hellos") {
+            return;
+        }
         self.outbox.send(Report::Tls { cell: self.cell.clone(), hello });
     }
 
     /// Reports a connection that carried no request.
     pub(super) fn connection(&self, connection: Connection) {
-        self.outbox.send(Report::Connection { cell: self.cell.clone(), connection });
+        if self.limits.record("connections") {
+            self.outbox.send(Report::Connection { cell: self.cell.clone(), connection });
+        }
     }
 
-    /// Reports a DNS question, the first time it is asked.
-    pub(super) fn question(&self, name: String, kind: String) {
-        let mut asked = lock(&self.asked);
-        if asked.len() < MOST_QUESTIONS && asked.insert((name.clone(), kind.clone())) {
-            let question = DnsQuestion { at: self.at(Instant::now()), name, kind };
-            self.outbox.send(Report::Dns { cell: self.cell.clone(), question });
+    /// Reports something that ended nowhere, the first time.
+    pub(super) fn attempt(&self, attempt: Attempt) {
+        let Attempt { dialled, kind, bytes } = attempt;
+        let mut tried = lock(&self.tried);
+        if tried.len() >= MOST_QUESTIONS {
+            return self.limits.drop("attempts", 1);
         }
+        if tried.insert((dialled, kind)) {
+            self.connection(Connection {
+                at: self.at(Instant::now()),
+                dialled: dialled.to_string(),
+                name: self.name_of(dialled.ip()),
+                first_bytes: bytes,
+                toward: None,
+                kind,
+            });
+        }
+    }
+
+    /// Reports a DNS question, the first time it is asked of this resolver.
+    pub(super) fn question(&self, name: String, kind: String, resolver: Option<IpAddr>) {
+        let mut question =
+            DnsQuestion { at: Seconds::default(), name, kind, resolver: resolver.map(|address| address.to_string()) };
+        let mut asked = lock(&self.asked);
+        if asked.contains(&question) {
+            return;
+        }
+        if asked.len() >= MOST_QUESTIONS {
+            return self.limits.drop("DNS questions", 1);
+        }
+        asked.insert(question.clone());
+        question.at = self.at(Instant::now());
+        self.outbox.send(Report::Dns { cell: self.cell.clone(), question });
     }
 
     /// Remembers that `name` was given `address`.

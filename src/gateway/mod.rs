@@ -3,7 +3,8 @@
 //! of designs, features or findings.
 //!
 //! Two halves. Inside the pod: [`serve`] brings up the network, and each connection goes through
-//! sniff → (TLS →) (CONNECT →) HTTP, the layers peeled one at a time, the bytes kept before anything parses them.
+//! sniff → (TLS →) (CONNECT or SOCKS →) HTTP (→ WebSocket), the layers peeled one at a time, the bytes kept before
+//! anything parses them.
 //! Outside, beside the engine: [`client`], which tells a gateway which cell is current and gathers what it reports.
 //!
 //! Nothing that an agent can see may depend on earlier cells, and nothing of one cell is ever reported into another:
@@ -16,19 +17,25 @@ mod connection;
 mod dns;
 mod error;
 mod head;
+mod hello;
 mod http;
 mod http2;
 mod ledger;
+mod limits;
 mod network;
 pub mod protocol;
 mod proxy;
+mod redirect;
 mod reply;
 mod resolver;
 mod script;
 pub mod serve;
 mod sniff;
+mod socks;
 mod tee;
 mod tls;
+mod watch;
+mod websocket;
 
 pub use authority::Authority;
 pub use client::{GatewayClient, Traffic};

@@ -10,6 +10,8 @@ use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use super::GatewayError;
+use super::redirect::{self, Family};
+use super::watch::Watch;
 
 /// Index of `lo`: always the first interface of a namespace.
 const LO: u32 = 1;
@@ -21,7 +23,7 @@ const LOCAL_TABLE: u32 = 255;
 const DISABLE_IPV6: [&str; 2] = ["/proc/sys/net/ipv6/conf/all/disable_ipv6", "/proc/sys/net/ipv6/conf/lo/disable_ipv6"];
 
 /// Sockets that a gateway serves on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Sockets {
     /// Listeners on which every protocol is recognised by its first bytes.
     pub streams: Vec<TcpListener>,
@@ -29,6 +31,10 @@ pub struct Sockets {
     pub dns: Vec<UdpSocket>,
     /// DNS over TCP.
     pub dns_streams: Vec<TcpListener>,
+    /// Listeners to which all other ports are redirected, one a family, where the kernel can.
+    pub rest: Vec<TcpListener>,
+    /// Sees what is refused, where the process may.
+    pub watch: Option<Watch>,
     /// Whether IPv6 addresses end here too.
     pub ipv6: bool,
 }
@@ -49,12 +55,12 @@ pub(super) async fn bring_up(ports: &[u16]) -> Result<Sockets, GatewayError> {
     netlink.abort();
     let ipv6 = routed?;
 
-    let mut sockets = Sockets { streams: Vec::new(), dns: Vec::new(), dns_streams: Vec::new(), ipv6: false };
+    let mut sockets = Sockets { watch: Watch::open().ok(), ..Sockets::default() };
     let mut all: Vec<u16> = [80, 443].into_iter().chain(ports.iter().copied()).filter(|port| *port != 53).collect();
     all.sort_unstable();
     all.dedup();
-    for port in all {
-        sockets.streams.push(listen(port).await?);
+    for port in &all {
+        sockets.streams.push(listen(*port).await?);
     }
     sockets.dns_streams.push(listen(53).await?);
     sockets.dns.push(bind_udp(53).await?);
@@ -63,7 +69,33 @@ pub(super) async fn bring_up(ports: &[u16]) -> Result<Sockets, GatewayError> {
         .await
         .map_err(|error| network("checking that any address ends here", &error))?;
     sockets.ipv6 = ipv6 && probe((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 80).into()).await.is_ok();
+    all.push(53);
+    sockets.rest.extend(redirect_rest(Family::V4, &all));
+    if sockets.ipv6 {
+        sockets.rest.extend(redirect_rest(Family::V6, &all));
+    }
     Ok(sockets)
+}
+
+/// Redirects the ports of a family that nobody serves, and listens behind the redirect.
+fn redirect_rest(family: Family, served: &[u16]) -> Option<TcpListener> {
+    let listener = || {
+        let (domain, address): (_, SocketAddr) = match family {
+            Family::V4 => (socket2::Domain::IPV4, (Ipv4Addr::UNSPECIFIED, redirect::PORT).into()),
+            Family::V6 => (socket2::Domain::IPV6, (Ipv6Addr::UNSPECIFIED, redirect::PORT).into()),
+        };
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        if family == Family::V6 {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&address.into())?;
+        socket.listen(1024)?;
+        socket.set_nonblocking(true)?;
+        TcpListener::from_std(socket.into())
+    };
+    let listener = listener().ok()?;
+    redirect::install(family, served).ok()?;
+    Some(listener)
 }
 
 /// Raises the limit of open files as far as it goes: an agent may open connections by the thousand.

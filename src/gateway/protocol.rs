@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::capture::{Connection, DnsQuestion, TlsHello, Via};
+use crate::capture::{Connection, DnsQuestion, Dropped, Hop, TlsHello, Via};
 use crate::scenario::Stub;
 
 /// What a gateway is told.
@@ -53,6 +53,12 @@ pub enum Report {
     Ready {
         /// Whether IPv6 ends here too.
         ipv6: bool,
+        /// Whether every port is served. Where not, those that nobody serves are refused.
+        #[serde(default)]
+        every_port: bool,
+        /// Whether what is refused is seen.
+        #[serde(default)]
+        watched: bool,
     },
     /// The cell has begun.
     Begun {
@@ -93,6 +99,9 @@ pub enum Report {
         cell: String,
         /// Connections that were still open.
         left_open: u32,
+        /// What there was too much of to report.
+        #[serde(default)]
+        dropped: Vec<Dropped>,
     },
     /// The gateway cannot serve. It ends after this.
     Fault {
@@ -128,4 +137,10 @@ pub struct WireExchange {
     pub body: String,
     /// Status answered.
     pub status: u16,
+    /// Proxies on the way.
+    #[serde(default)]
+    pub hops: Vec<Hop>,
+    /// What was not kept, and why.
+    #[serde(default)]
+    pub note: Option<String>,
 }

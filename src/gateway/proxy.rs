@@ -62,6 +62,11 @@ pub(super) fn absolute(target: &str) -> Option<Absolute> {
     Some(Absolute { scheme, authority, target })
 }
 
+/// Whether a header line is for a proxy and not for whom the request goes to.
+pub(super) fn is_for_the_proxy(name: &str) -> bool {
+    name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("proxy-"))
+}
+
 /// The port that a scheme means when none is named.
 pub(super) fn default_port(scheme: &str) -> u16 {
     if scheme == "https" { 443 } else { 80 }

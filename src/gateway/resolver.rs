@@ -17,7 +17,7 @@ use super::connection::Shared;
 use super::dns;
 use super::ledger::Ledger;
 use super::tee::Tee;
-use crate::capture::Connection;
+use crate::capture::{Connection, ConnectionKind};
 
 /// The largest datagram that is read.
 const LARGEST_DATAGRAM: usize = 4096;
@@ -98,7 +98,9 @@ pub(super) fn receive_now(socket: &UdpSocket) -> io::Result<Datagram> {
 
 /// Answers a datagram at once: nothing of it outlives this call, so nothing of it can be late.
 pub(super) fn respond(socket: &UdpSocket, datagram: &Datagram, shared: &Shared, ledger: Option<&Ledger>) {
-    let Some((response, _)) = dns::answer(&datagram.bytes, shared.ipv6_names, ledger) else {
+    let Some((response, _)) =
+        dns::answer(&datagram.bytes, shared.ipv6_names, datagram.to.map(Dialled::address), ledger)
+    else {
         if let Some(ledger) = ledger {
             ledger.connection(not_dns(socket, datagram, ledger));
         }
@@ -131,6 +133,8 @@ fn not_dns(socket: &UdpSocket, datagram: &Datagram, ledger: &Ledger) -> Connecti
         dialled: address.map(|address| SocketAddr::new(address, port).to_string()).unwrap_or_default(),
         name: address.and_then(|address| ledger.name_of(address)),
         first_bytes: datagram.bytes[..datagram.bytes.len().min(256)].to_vec(),
+        toward: None,
+        kind: ConnectionKind::Datagram,
     }
 }
 
@@ -144,7 +148,7 @@ pub(super) struct Answered {
 }
 
 /// Answers length-prefixed queries until the stream ends, or turns out to be something else.
-pub(super) async fn serve_stream(mut stream: Tee, shared: &Shared, ledger: &Ledger) -> Answered {
+pub(super) async fn serve_stream(mut stream: Tee, resolver: IpAddr, shared: &Shared, ledger: &Ledger) -> Answered {
     let mut questions = 0;
     loop {
         let length = match stream.buffer() {
@@ -160,8 +164,8 @@ pub(super) async fn serve_stream(mut stream: Tee, shared: &Shared, ledger: &Ledg
             }
             continue;
         };
-        let Some((response, asked)) = dns::answer(&stream.buffer()[2..2 + length], shared.ipv6_names, Some(ledger))
-        else {
+        let query = &stream.buffer()[2..2 + length];
+        let Some((response, asked)) = dns::answer(query, shared.ipv6_names, Some(resolver), Some(ledger)) else {
             break;
         };
         stream.consume(2 + length);

@@ -1,6 +1,10 @@
 //! The **script**: which of its turns answers a request. Nothing is remembered between requests: the conversation that
 //! a request carries says how far it has come, so neither the order of requests nor those beside the main conversation
-//! (a title, a topic, a quota check) can move it.
+//! (a title, a topic, a quota check) can move it. Failures alone leave no trace in a conversation: how often each point
+//! of it has failed already is counted, within a cell.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use sha2::Digest as _;
@@ -32,6 +36,37 @@ pub(super) struct Chosen {
     pub(super) content: Content,
 }
 
+/// What becomes of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Next {
+    /// It is answered.
+    Say(Chosen),
+    /// Its answer breaks off.
+    BreakOff(Chosen),
+    /// It fails with this status.
+    Fail(u16),
+}
+
+/// Points of conversations that are told apart within a cell.
+const MOST_POINTS: usize = 10_000;
+
+/// How often each point of a conversation was asked for while the script had it fail.
+#[derive(Debug, Default)]
+pub(super) struct Attempts(Mutex<HashMap<String, usize>>);
+
+impl Attempts {
+    /// Counts another attempt at this point; gives how many there were before.
+    fn count(&self, point: String) -> usize {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() >= MOST_POINTS && !counts.contains_key(&point) {
+            return usize::MAX;
+        }
+        let count = counts.entry(point).or_default();
+        *count += 1;
+        *count - 1
+    }
+}
+
 /// The characters of made-up ids.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -53,9 +88,28 @@ pub(super) fn call_id(position: usize, name: &str) -> String {
     identifier("", 22, &["call", &position.to_string(), name])
 }
 
-/// Chooses what answers a request.
-pub(super) fn choose(script: &[Turn], prompt: &Prompt) -> Chosen {
-    let position = position(script, &prompt.said);
+/// What becomes of a request: the failures that stand before its turn come first, one a request.
+pub(super) fn next(script: &[Turn], prompt: &Prompt, attempts: &Attempts) -> Next {
+    let from = position(script, &prompt.said).min(script.len());
+    let failures = script[from..].iter().take_while(|turn| matches!(turn, Turn::Error { .. } | Turn::Cut)).count();
+    let chosen = || choose(script, prompt, from + failures);
+    if failures == 0 {
+        return Next::Say(chosen());
+    }
+    // The main conversation and requests beside it fail apart from each other.
+    let beside = (prompt.tools.is_empty(), prompt.schema.is_some());
+    let attempt = attempts.count(format!("{from} {beside:?} {}", prompt.model));
+    // Where nothing follows, the last failure repeats, as a last turn does.
+    let at = if from + failures == script.len() { attempt.min(failures - 1) } else { attempt };
+    match script.get(from + at).filter(|_| at < failures) {
+        Some(Turn::Error { status }) => Next::Fail(*status),
+        Some(_) => Next::BreakOff(chosen()),
+        None => Next::Say(chosen()),
+    }
+}
+
+/// Chooses what answers a request at this position of the script.
+fn choose(script: &[Turn], prompt: &Prompt, position: usize) -> Chosen {
     let turn = script.get(position).or_else(|| script.last());
     let content = match (turn, &prompt.choice) {
         (Some(Turn::Tool { name, input }), choice) if may_call(prompt, choice, name) => {
@@ -110,7 +164,7 @@ fn first_text(script: &[Turn], from: usize) -> String {
     let texts = |turns: &[Turn]| {
         turns.iter().find_map(|turn| match turn {
             Turn::Text(text) => Some(text.clone()),
-            Turn::Tool { .. } => None,
+            _ => None,
         })
     };
     texts(script.get(from..).unwrap_or_default()).or_else(|| texts(script)).unwrap_or_else(|| String::from("OK"))
@@ -145,7 +199,7 @@ fn is_call(turn: &Turn, at: usize, call: &Call) -> bool {
         Turn::Tool { name, input } => {
             call.id.ends_with(&call_id(at, name)) || (call.name == *name && call.input == *input)
         }
-        Turn::Text(_) => false,
+        _ => false,
     }
 }
 
@@ -180,15 +234,47 @@ mod tests {
         Said { text: text.to_owned(), calls: Vec::new() }
     }
 
+    fn chosen(script: &[Turn], prompt: &Prompt) -> Chosen {
+        match next(script, prompt, &Attempts::default()) {
+            Next::Say(chosen) => chosen,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn content(said: Vec<Said>) -> Content {
-        choose(&script(), &main_prompt(said)).content
+        chosen(&script(), &main_prompt(said)).content
+    }
+
+    #[test]
+    fn failures_come_once_each_and_in_their_place() {
+        let text = |text: &str| Turn::Text(String::from(text));
+        let error = |status| Turn::Error { status };
+        let script = [error(529), text("one"), error(429), Turn::Cut, text("two"), error(500)];
+        let attempts = Attempts::default();
+        let step = |said: &[&str], beside: bool| {
+            let mut prompt = main_prompt(said.iter().map(|text| spoke(text)).collect());
+            if beside {
+                prompt.tools.clear();
+            }
+            match next(&script, &prompt, &attempts) {
+                Next::Fail(status) => status.to_string(),
+                Next::Say(Chosen { content: Content::Text(text), .. }) => text,
+                Next::BreakOff(Chosen { content: Content::Text(text), .. }) => format!("{text}…"),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!([step(&[], false), step(&[], true), step(&[], false)], ["529", "529", "one"]);
+        let second: Vec<_> = (0..4).map(|_| step(&["one"], false)).collect();
+        assert_eq!(second, ["429", "two…", "two", "two"]);
+        // At the script's end the failure repeats.
+        assert_eq!([step(&["one", "two"], false), step(&["one", "two"], false)], ["500", "500"]);
     }
 
     #[test]
     fn the_conversation_says_which_turn_is_next() {
         let call = Content::Call { name: String::from("Bash"), input: json!({"command": "ls"}) };
         assert_eq!(content(vec![]), call);
-        assert_eq!(choose(&script(), &main_prompt(vec![called(0)])), Chosen { position: 1, content: call });
+        assert_eq!(chosen(&script(), &main_prompt(vec![called(0)])), Chosen { position: 1, content: call });
         let two = vec![called(0), called(1)];
         assert_eq!(content(two.clone()), Content::Text(String::from("done")));
         let three = [two, vec![spoke("done")]].concat();
@@ -205,18 +291,18 @@ mod tests {
     #[test]
     fn a_request_beside_the_conversation_gets_text() {
         let title = Prompt::default();
-        assert_eq!(choose(&script(), &title).content, Content::Text(String::from("done")));
+        assert_eq!(chosen(&script(), &title).content, Content::Text(String::from("done")));
         let schema = json!({"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]});
         let wants_json = Prompt { schema: Some(schema), ..main_prompt(vec![]) };
-        assert_eq!(choose(&script(), &wants_json).content, Content::Text(String::from(r#"{"title":"done"}"#)));
+        assert_eq!(chosen(&script(), &wants_json).content, Content::Text(String::from(r#"{"title":"done"}"#)));
         let forced =
             Prompt { choice: ToolChoice::Named(String::from("Bash")), ..main_prompt(vec![called(0), called(1)]) };
-        assert_eq!(choose(&script(), &forced).content, Content::Call { name: String::from("Bash"), input: json!({}) });
+        assert_eq!(chosen(&script(), &forced).content, Content::Call { name: String::from("Bash"), input: json!({}) });
     }
 
     #[test]
     fn an_empty_script_says_ok() {
-        assert_eq!(choose(&[], &Prompt::default()).content, Content::Text(String::from("OK")));
+        assert_eq!(chosen(&[], &Prompt::default()).content, Content::Text(String::from("OK")));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::network::{self, Sockets};
 use super::protocol::{Command, Configuration, Report};
 use super::reply::Stub;
 use super::tls::Certificates;
+use super::watch::Watch;
 use super::{GatewayError, resolver};
 
 /// How long reports may take to be written once serving is over.
@@ -88,7 +89,7 @@ where
         return Err(GatewayError::Protocol(String::from("the first command must be `configure`")));
     };
     let mut gateway = Gateway::open(configuration, given).await?;
-    outbox.send(Report::Ready { ipv6: gateway.ipv6 });
+    outbox.send(Report::Ready { ipv6: gateway.ipv6, every_port: gateway.every_port, watched: gateway.watch.is_some() });
     while let Some(command) = next(&mut lines).await? {
         match command {
             Command::Configure(_) => {
@@ -134,7 +135,9 @@ struct Gateway {
     /// something waits there cannot be told from a listener whose readiness the runtime has not looked at yet.
     queues: Vec<(StdListener, Service)>,
     datagrams: Vec<Arc<UdpSocket>>,
+    watch: Option<Arc<Watch>>,
     ipv6: bool,
+    every_port: bool,
     _listeners: JoinSet<()>,
 }
 
@@ -147,6 +150,7 @@ impl Gateway {
             None => network::bring_up(&ports).await?,
         };
         let ipv6 = sockets.ipv6;
+        let every_port = !sockets.rest.is_empty();
         let shared = Arc::new(Shared { stub: Stub::new(stub), certificates, ipv6_names: ipv6 && ipv6_names });
         let current = Current::default();
         let mut queues = Vec::new();
@@ -154,7 +158,8 @@ impl Gateway {
         let mut listeners = JoinSet::new();
         let streams = sockets.streams.into_iter().map(|listener| (listener, Service::Any));
         let dns_streams = sockets.dns_streams.into_iter().map(|listener| (listener, Service::Dns));
-        for (listener, service) in streams.chain(dns_streams) {
+        let rest = sockets.rest.into_iter().map(|listener| (listener, Service::Rest));
+        for (listener, service) in streams.chain(dns_streams).chain(rest) {
             let listener = listener.into_std()?;
             queues.push((listener.try_clone()?, service));
             let listener = TcpListener::from_std(listener)?;
@@ -166,7 +171,11 @@ impl Gateway {
             datagrams.push(Arc::clone(&socket));
             listeners.spawn(resolve(socket, Arc::clone(&shared), Arc::clone(&current)));
         }
-        Ok(Self { shared, current, queues, datagrams, ipv6, _listeners: listeners })
+        let watch = sockets.watch.map(Arc::new);
+        if let Some(watch) = watch.clone() {
+            listeners.spawn(look(watch, Arc::clone(&current)));
+        }
+        Ok(Self { shared, current, queues, datagrams, watch, ipv6, every_port, _listeners: listeners })
     }
 
     fn cell(&self) -> Option<Arc<Ledger>> {
@@ -187,7 +196,8 @@ impl Gateway {
         self.take_what_waits(Some(&ledger));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let left_open = ledger.close().await;
-        outbox.send(Report::Ended { cell: ledger.cell().to_owned(), left_open });
+        let dropped = ledger.limits().dropped();
+        outbox.send(Report::Ended { cell: ledger.cell().to_owned(), left_open, dropped });
     }
 
     fn take_what_waits(&self, ledger: Option<&Arc<Ledger>>) {
@@ -199,6 +209,11 @@ impl Gateway {
                 {
                     spawn(socket, *service, &self.shared, ledger);
                 }
+            }
+        }
+        while let Some(Ok(attempt)) = self.watch.as_ref().map(|watch| watch.receive_now()) {
+            if let (Some(attempt), Some(ledger)) = (attempt, ledger) {
+                ledger.attempt(attempt);
             }
         }
         for socket in &self.datagrams {
@@ -226,6 +241,20 @@ async fn accept(listener: TcpListener, service: Service, shared: Arc<Shared>, cu
             Ok((socket, _)) => {
                 if let Some(ledger) = cell(&current) {
                     spawn(socket, service, &shared, &ledger);
+                }
+            }
+            Err(_) => tokio::time::sleep(OUT_OF_DESCRIPTORS).await,
+        }
+    }
+}
+
+/// Notes what ends nowhere under the current cell.
+async fn look(watch: Arc<Watch>, current: Current) {
+    loop {
+        match watch.receive().await {
+            Ok(attempt) => {
+                if let (Some(attempt), Some(ledger)) = (attempt, cell(&current)) {
+                    ledger.attempt(attempt);
                 }
             }
             Err(_) => tokio::time::sleep(OUT_OF_DESCRIPTORS).await,

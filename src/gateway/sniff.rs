@@ -15,6 +15,8 @@ pub(super) enum Protocol {
     Http1,
     /// The preface of HTTP/2.
     Http2,
+    /// A SOCKS client, version 4 or 5.
+    Socks,
     /// None of these.
     Other,
 }
@@ -30,6 +32,12 @@ pub(super) fn sniff(bytes: &[u8]) -> Option<Protocol> {
             Some(3) => Some(Protocol::Tls),
             Some(_) => Some(Protocol::Other),
         };
+    }
+    match (start, bytes) {
+        // How many methods a client of version 5 has, or what one of version 4 wants.
+        (0, [5, 1..=16, ..] | [4, 1 | 2, ..]) => return Some(Protocol::Socks),
+        (0, [4 | 5]) => return None,
+        _ => {}
     }
     if bytes.len() >= 4 && bytes.starts_with(&HTTP2_PREFACE[..4]) {
         let seen = bytes.len().min(HTTP2_PREFACE.len());
@@ -66,7 +74,10 @@ mod tests {
         assert_eq!(sniff(b"PRI /x HTTP/1.1\r\n"), Some(Protocol::Http1));
         assert_eq!(sniff(HTTP2_PREFACE), Some(Protocol::Http2));
         assert_eq!(sniff(b"SSH-2.0-OpenSSH_9"), Some(Protocol::Other));
-        assert_eq!(sniff(&[5, 1, 0]), Some(Protocol::Other));
+        assert_eq!(sniff(&[5]), None);
+        assert_eq!(sniff(&[5, 1, 0]), Some(Protocol::Socks));
+        assert_eq!(sniff(&[4, 1, 0]), Some(Protocol::Socks));
+        assert_eq!(sniff(&[5, 0]), Some(Protocol::Other));
         assert_eq!(sniff(&[b'A'; 64]), Some(Protocol::Other));
     }
 }

@@ -64,6 +64,12 @@ impl Tee {
         count
     }
 
+    /// Forgets the first bytes: what is here now, or comes next, begins something else.
+    pub(super) fn restart(&mut self) {
+        self.first.clear();
+        self.remember(self.start);
+    }
+
     /// When the last bytes came.
     pub(super) fn arrived(&self) -> Instant {
         self.arrived

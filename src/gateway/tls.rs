@@ -15,8 +15,9 @@ use sha2::Digest as _;
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::GatewayError;
-use super::authority;
 use super::tee::{Duplex, Tee};
+use super::{authority, hello};
+use crate::capture::HelloDetail;
 
 /// Names whose certificates are kept; an agent that asks for more finds them minted again, and the same.
 const MOST_NAMES: usize = 2048;
@@ -33,6 +34,8 @@ pub(super) struct Hello {
     pub(super) alpn: Vec<String>,
     /// Cipher suites offered, four hex digits each.
     pub(super) cipher_suites: Vec<String>,
+    /// What the library does not tell.
+    pub(super) detail: Option<HelloDetail>,
 }
 
 /// What became of a handshake.
@@ -75,11 +78,12 @@ impl Certificates {
 
     /// Accepts TLS on a stream that was dialled at `dialled`, for the name that the client indicates, else for
     /// `fallback` (a tunnel's host), else for the address.
-    pub(super) async fn accept(&self, stream: Tee, dialled: IpAddr, fallback: Option<&str>) -> Handshake {
+    pub(super) async fn accept(&self, mut stream: Tee, dialled: IpAddr, fallback: Option<&str>) -> Handshake {
+        let detail = hello::peek(&mut stream).await;
         let Ok(start) = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await else {
             return Handshake::Unreadable;
         };
-        let hello = read_hello(&start.client_hello());
+        let hello = Hello { detail, ..read_hello(&start.client_hello()) };
         let name = hello.sni.clone().or_else(|| fallback.map(str::to_owned)).unwrap_or_else(|| dialled.to_string());
         let Ok(configuration) = self.configuration(&name, self.choose_alpn(&hello.alpn)) else {
             return Handshake::Stopped(hello);
@@ -147,6 +151,7 @@ fn read_hello(hello: &ClientHello<'_>) -> Hello {
         sni: hello.server_name().map(str::to_ascii_lowercase),
         alpn: hello.alpn().map(|offers| offers.map(super::head::text).collect()).unwrap_or_default(),
         cipher_suites: hello.cipher_suites().iter().map(|suite| format!("{:04x}", u16::from(*suite))).collect(),
+        detail: None,
     }
 }
 

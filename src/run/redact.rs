@@ -9,6 +9,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::capture::{Body, Capture, EngineFailure, Record};
@@ -47,6 +49,12 @@ impl Redactor {
             }
         }
         for factor in &scenario.factors {
+            for (index, level) in factor.levels.iter().enumerate() {
+                // What a proxy or a base URL is told to identify by, as it stands and as it is sent.
+                for secret in credentials(level.value().unwrap_or("")) {
+                    learn(&secret, &format!("⟨secret {} {index}⟩", factor.name));
+                }
+            }
             if let FactorKind::Env { variable } = &factor.kind
                 && is_secret(variable)
             {
@@ -120,6 +128,12 @@ impl Redactor {
             for (name, value) in &mut exchange.headers {
                 *value = self.header(name, value);
             }
+            for hop in &mut exchange.hops {
+                hop.toward = self.text(&hop.toward);
+                for (name, value) in &mut hop.headers {
+                    *value = self.header(name, value);
+                }
+            }
         }
         for question in &mut open.dns {
             question.name = self.text(&question.name);
@@ -129,6 +143,7 @@ impl Redactor {
         }
         for connection in &mut open.connections {
             connection.name = connection.name.as_deref().map(|name| self.text(name));
+            connection.toward = connection.toward.as_deref().map(|place| self.text(place));
             if let Some(bytes) = self.bytes(&connection.first_bytes) {
                 connection.first_bytes = bytes;
             }
@@ -199,6 +214,18 @@ fn is_secret(name: &str) -> bool {
         || name.match_indices("AUTH").any(|(at, _)| !name[at + 4..].starts_with("OR"))
 }
 
+/// The password that a URL carries, as it is, and together with its user's name as `Basic` sends them.
+fn credentials(url: &str) -> Vec<String> {
+    let Some((_, rest)) = url.split_once("://") else { return Vec::new() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let Some((user, password)) = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) else {
+        return Vec::new();
+    };
+    let plain = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let basic = BASE64.encode(format!("{}:{}", plain(user), plain(password)));
+    vec![basic, plain(password), password.to_owned()]
+}
+
 /// The ways in which a value may stand on the wire: as it is, inside a JSON string, inside a URL.
 fn forms(value: &str) -> Vec<Vec<u8>> {
     let json = serde_json::to_string(value).unwrap_or_default();
@@ -216,6 +243,7 @@ fn is_scheme(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::{Connection, Hop, HopForm};
     use crate::run::testing;
 
     fn redactor(env: &[(&str, &str)]) -> (Scenario, Redactor) {
@@ -266,6 +294,37 @@ mod tests {
         assert_eq!(header("x-api-key", "two words!"), "⟨redacted 10⟩");
         assert_eq!(header("Cookie", "a=1; session=secretive"), "a=⟨redacted 1⟩; session=⟨redacted 9⟩");
         assert_eq!(header("User-Agent", "agent/1.0"), "agent/1.0");
+    }
+
+    #[test]
+    fn what_a_proxy_is_told_stays_with_it() {
+        let mut scenario = testing::scenario();
+        if let Some(factor) = scenario.factors.first_mut() {
+            factor.name = "proxy".into();
+            factor.levels = vec![Level(None), Level::set("http://bob:pass%20word@proxy.example:3128")];
+        }
+        let redactor = Redactor::new(&scenario);
+        let mut capture = testing::capture();
+        let basic = BASE64.encode("bob:pass word");
+        capture.exchanges[0].hops = vec![Hop {
+            form: HopForm::Connect,
+            secure: false,
+            toward: "api.example:443".into(),
+            headers: vec![
+                ("Proxy-Authorization".into(), format!("Basic {basic}")),
+                ("proxy-authorization".into(), "Socks5 eve:hunter2".into()),
+            ],
+        }];
+        capture.connections = vec![Connection {
+            first_bytes: format!("GET x Proxy-Authorization: Basic {basic}").into_bytes(),
+            ..Connection::default()
+        }];
+        let open = redactor.capture(&capture);
+        assert_eq!(open.exchanges[0].hops[0].headers[0].1, "Basic ⟨secret proxy 1⟩");
+        assert_eq!(open.exchanges[0].hops[0].headers[1].1, "Socks5 ⟨redacted 11⟩");
+        assert!(String::from_utf8_lossy(&open.connections[0].first_bytes).ends_with("Basic ⟨secret proxy 1⟩"));
+        let level = redactor.scenario(&scenario).factors[0].levels[1].label().to_owned();
+        assert_eq!(level, "http://bob:⟨secret proxy 1⟩@proxy.example:3128");
     }
 
     #[test]

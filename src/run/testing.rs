@@ -32,7 +32,7 @@ pub(crate) fn scenario() -> Scenario {
             limits: Limits { memory_bytes: 1 << 30, processes: 64 },
             folder: std::path::PathBuf::new(),
         },
-        stub: Stub { script: Vec::new(), answers: Vec::new() },
+        stub: Stub::default(),
         factors: vec![Factor {
             name: "zone".into(),
             kind: FactorKind::Timezone,
@@ -70,12 +70,14 @@ pub(crate) fn capture() -> Capture {
             headers: vec![("Host".into(), "api.example".into())],
             body: Body::new(&b"{}"[..]),
             status: 200,
+            ..Exchange::default()
         }],
         dns: Vec::new(),
         tls: Vec::new(),
         connections: Vec::new(),
         files: Vec::new(),
         left_open: 0,
+        ..Capture::default()
     }
 }
 

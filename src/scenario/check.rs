@@ -4,6 +4,7 @@ mod design;
 mod factor;
 mod level;
 mod matrix;
+mod stub;
 mod target;
 
 use std::ops::Range;
@@ -12,11 +13,11 @@ use std::path::Path;
 use serde::Deserialize as _;
 use toml::de::{DeTable, Deserializer};
 
-use super::document::{Document, StubDocument};
+use super::Scenario;
+use super::document::Document;
 use super::error::{Refusal, Refusals, ScenarioError, Sources, alternatives, did_you_mean};
 use super::placed::Placed;
 use super::setting::Setting;
-use super::{Answer, Scenario, Stub, Turn};
 
 /// Reads and checks a scenario file. `overrides` are `--set` arguments such as `target.version=2.1.91`.
 ///
@@ -132,7 +133,7 @@ fn plain(what: &str) -> &str {
 fn check(document: &Document, folder: &Path, refusals: &mut Refusals) -> Option<Scenario> {
     let name = refusals.take(scenario_name(&document.name));
     let target = target::check(&document.target, folder, refusals);
-    let stub = stub(&document.stub, refusals);
+    let stub = stub::check(&document.stub, refusals);
     let factors = factor::check(document, folder, refusals);
     let design = design::options(&document.design, refusals);
     let factors = factors?;
@@ -156,60 +157,6 @@ fn scenario_name(name: &Placed<String>) -> Result<String, Refusal> {
         .help("use letters, digits, dots, hyphens and underscores: it becomes part of file names"));
     }
     Ok(name.value.clone())
-}
-
-fn stub(document: &StubDocument, refusals: &mut Refusals) -> Option<Stub> {
-    let script = match &document.script {
-        None => vec![Turn::Text(String::from("OK"))],
-        Some(turns) if turns.is_empty() => {
-            refusals.push(
-                Refusal::at(turns.span.clone(), "the script has no turns", "empty")
-                    .help("give the model something to say: script = [{ text = \"OK\" }]"),
-            );
-            return None;
-        }
-        Some(turns) => {
-            let mut script = Vec::new();
-            for turn in &turns.value {
-                script.push(match (&turn.text, &turn.tool, &turn.input) {
-                    (Some(text), None, None) => Turn::Text(text.clone()),
-                    (None, Some(tool), input) if !tool.is_empty() => Turn::Tool {
-                        name: tool.clone(),
-                        input: input.as_ref().map_or_else(|| serde_json::json!({}), |input| input.value.0.clone()),
-                    },
-                    _ => {
-                        refusals.push(
-                            Refusal::at(turn.span.clone(), "a turn is a text or a call of a tool", "neither, or both")
-                                .help("write { text = \"…\" } or { tool = \"Name\", input = { … } }"),
-                        );
-                        continue;
-                    }
-                });
-            }
-            script
-        }
-    };
-    let mut answers = Vec::new();
-    for answer in &document.answers {
-        if !answer.path.starts_with(['/', '*']) {
-            refusals.push(
-                Refusal::at(answer.path.span.clone(), "a path begins with `/` or `*`", "not a path")
-                    .help("write the path as it stands in the request, such as /api/v1/userinfo"),
-            );
-        }
-        let status = match &answer.status {
-            None => Some(200),
-            Some(status) => refusals.take(whole(status, "status", 100, 599)),
-        };
-        answers.push(Answer {
-            method: answer.method.clone(),
-            host: answer.host.clone(),
-            path: answer.path.value.clone(),
-            status: u16::try_from(status.unwrap_or(200)).unwrap_or(200),
-            json: answer.json.as_ref().map_or_else(|| serde_json::json!({}), |json| json.0.clone()),
-        });
-    }
-    Some(Stub { script, answers })
 }
 
 /// A whole number within bounds.

@@ -151,12 +151,22 @@ pub(super) struct StubDocument {
     /// Canned answers to requests that are not a model dialect; the first match wins.
     #[serde(default)]
     pub(super) answers: Vec<AnswerDocument>,
+    /// What the script's tools are called by this agent, by the name that the script uses: `bash = "run_shell"`, or
+    /// `bash = { name = "shell", input = { command = ["bash", "-lc", "{command}"] } }`, where `{member}` stands for that
+    /// member of the turn's own input.
+    #[serde(default)]
+    #[schemars(schema_with = "tools")]
+    pub(super) tools: Entries<Placed<Json>>,
+    /// What becomes of a WebSocket: `refuse` (with 426, so that a client falls back at once) or `accept`.
+    /// Default: `refuse`.
+    #[schemars(schema_with = "websocket")]
+    pub(super) websocket: Option<Placed<String>>,
 }
 
-/// A turn of the model: say a text, or call a tool.
+/// A turn of the model: say a text, call a tool, fail, or break off.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["text"]}, {"required": ["tool"]}]))]
+#[schemars(extend("oneOf" = [{"required": ["text"]}, {"required": ["tool"]}, {"required": ["error"]}, {"required": ["cut"]}]))]
 #[schemars(rename = "Turn")]
 pub(super) struct TurnDocument {
     /// What the model says.
@@ -165,6 +175,10 @@ pub(super) struct TurnDocument {
     pub(super) tool: Option<String>,
     /// The tool's input.
     pub(super) input: Option<Placed<Json>>,
+    /// HTTP status with which the request fails, once: 400 to 599.
+    pub(super) error: Option<Placed<i64>>,
+    /// Whether the next turn's answer breaks off in its middle, once.
+    pub(super) cut: Option<bool>,
 }
 
 /// A canned answer.
@@ -275,6 +289,22 @@ fn levels(generator: &mut SchemaGenerator) -> Schema {
             {"type": "array", "items": level, "minItems": 2, "uniqueItems": true}
         ]
     })
+}
+
+/// What tools are called.
+fn tools(_: &mut SchemaGenerator) -> Schema {
+    let shaped = json_schema!({
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "input": {}},
+        "required": ["name"],
+        "additionalProperties": false
+    });
+    json_schema!({"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, shaped]}})
+}
+
+/// What becomes of a WebSocket.
+fn websocket(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["refuse", "accept"]})
 }
 
 /// The kinds of factor, by name.

@@ -125,12 +125,15 @@ pub struct Limits {
 }
 
 /// The stub model endpoint's behaviour.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stub {
     /// Turns, one for each model request that carries the conversation further; the last one repeats.
     pub script: Vec<Turn>,
     /// Canned answers to requests that are not a model dialect, first match wins.
     pub answers: Vec<Answer>,
+    /// Whether a WebSocket is accepted. Refused with 426 otherwise, so that a client that can falls back at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub websocket: bool,
 }
 
 /// One turn of the model.
@@ -146,6 +149,13 @@ pub enum Turn {
         /// Its input.
         input: serde_json::Value,
     },
+    /// Fail with this HTTP status, once: a client that asks again gets the turn behind it.
+    Error {
+        /// 400 to 599.
+        status: u16,
+    },
+    /// Begin what the next turn says and break the connection in the middle of it, once.
+    Cut,
 }
 
 /// A canned answer.

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::{StoreError, write_whole};
 use crate::capture::{
-    Body, Capture, Connection, DnsQuestion, EngineFailure, Exchange, FileChange, Outcome, Record, Seconds, TlsHello,
-    Via,
+    Body, Capture, Connection, DnsQuestion, Dropped, EngineFailure, Exchange, FileChange, Hop, Outcome, Record,
+    Seconds, TlsHello, Via,
 };
 use crate::cell::Cell;
 
@@ -58,6 +58,11 @@ struct StoredExchange {
     headers: Vec<(String, String)>,
     body: StoredBody,
     status: u16,
+    // Later than the format: what is not there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hops: Vec<Hop>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,6 +79,8 @@ struct StoredCapture {
     connections: Vec<Connection>,
     files: Vec<FileChange>,
     left_open: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dropped: Vec<Dropped>,
 }
 
 /// What was read of a run's records.
@@ -155,6 +162,8 @@ impl RecordWriter {
                 headers: exchange.headers.clone(),
                 body: self.store_body(&exchange.body)?,
                 status: exchange.status,
+                hops: exchange.hops.clone(),
+                note: exchange.note.clone(),
             });
         }
         Ok(StoredCapture {
@@ -170,6 +179,7 @@ impl RecordWriter {
             connections: capture.connections.clone(),
             files: capture.files.clone(),
             left_open: capture.left_open,
+            dropped: capture.dropped.clone(),
         })
     }
 
@@ -297,6 +307,8 @@ impl Bodies<'_> {
                 target: exchange.target,
                 headers: exchange.headers,
                 status: exchange.status,
+                hops: exchange.hops,
+                note: exchange.note,
             });
         }
         Ok(Capture {
@@ -312,6 +324,7 @@ impl Bodies<'_> {
             connections: stored.connections,
             files: stored.files,
             left_open: stored.left_open,
+            dropped: stored.dropped,
         })
     }
 }
@@ -319,7 +332,7 @@ impl Bodies<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::Change;
+    use crate::capture::{Change, ConnectionKind, HelloDetail, HopForm};
     use crate::cell::{Assignment, CellId, Phase};
     use proptest::prelude::*;
 
@@ -339,7 +352,7 @@ mod tests {
         (
             (seconds(), ".*", any::<u16>(), body(), any::<u16>()),
             proptest::collection::vec((".*", ".*"), 0..4),
-            prop_oneof![Just(Via::Direct), Just(Via::Connect), Just(Via::Absolute)],
+            prop_oneof![Just(Via::Direct), Just(Via::Connect), Just(Via::Absolute), Just(Via::Socks)],
         )
             .prop_map(|((at, text, port, body, status), headers, via)| Exchange {
                 at,
@@ -354,6 +367,8 @@ mod tests {
                 headers,
                 body,
                 status,
+                hops: vec![Hop { form: HopForm::Socks5, secure: true, toward: "h:1".into(), headers: Vec::new() }],
+                note: Some("cut".into()),
             })
     }
 
@@ -384,17 +399,31 @@ mod tests {
                         stdout,
                         stderr,
                         exchanges,
-                        dns: vec![DnsQuestion { at: wall, name: text.clone(), kind: "A".into() }],
+                        dns: vec![DnsQuestion {
+                            at: wall,
+                            name: text.clone(),
+                            kind: "A".into(),
+                            resolver: name.clone(),
+                        }],
                         tls: vec![TlsHello {
                             at: wall,
                             sni: name.clone(),
                             alpn: vec![text.clone()],
                             cipher_suites: vec!["1301".into()],
                             completed: true,
+                            detail: name.clone().map(|ja4| HelloDetail { ja4, ..HelloDetail::default() }),
                         }],
-                        connections: vec![Connection { at: wall, dialled: text.clone(), name, first_bytes }],
+                        connections: vec![Connection {
+                            at: wall,
+                            dialled: text.clone(),
+                            toward: name.clone(),
+                            name,
+                            first_bytes,
+                            kind: ConnectionKind::Refused,
+                        }],
                         files: vec![FileChange { path: text, change: Change::Deleted }],
                         left_open,
+                        dropped: vec![Dropped { what: "x".into(), count: 1 }],
                     }
                 },
             )
@@ -479,6 +508,7 @@ mod tests {
                 connections: Vec::new(),
                 files: Vec::new(),
                 left_open: 0,
+                dropped: Vec::new(),
             })),
         };
         write(place.path(), std::slice::from_ref(&record));

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::io::Read;
 
 /// The most bytes that a body may unfold into.
-const LARGEST: u64 = 256 * 1024 * 1024;
+const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// The body as it was before the encodings that `Content-Encoding` names. `None` when one of them is unknown, does not
-/// fit the bytes, or unfolds beyond 256 MiB.
+/// fit the bytes, or unfolds beyond 64 MiB.
 #[must_use]
 pub fn decode<'a>(content_encoding: Option<&str>, body: &'a [u8]) -> Option<Cow<'a, [u8]>> {
     let mut bytes = Cow::Borrowed(body);

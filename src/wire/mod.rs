@@ -7,6 +7,7 @@
 mod anthropic;
 pub mod encoding;
 mod gemini;
+mod ollama;
 mod openai_chat;
 mod openai_responses;
 
@@ -17,12 +18,16 @@ use serde_json::Value;
 pub enum Dialect {
     /// Anthropic Messages.
     AnthropicMessages,
+    /// Anthropic Messages as Bedrock carries them: the model in the path, streams in binary frames.
+    AnthropicBedrock,
     /// `OpenAI` Chat Completions.
     OpenAiChat,
     /// `OpenAI` Responses.
     OpenAiResponses,
     /// Gemini `generateContent`.
     Gemini,
+    /// Ollama chat.
+    Ollama,
 }
 
 /// What is asked of a model endpoint.
@@ -30,7 +35,7 @@ pub enum Dialect {
 pub enum Operation {
     /// An answer.
     Generate,
-    /// An answer, as a stream; said by the path in Gemini alone, by the body elsewhere.
+    /// An answer, as a stream; said by the path where the model is named there too, by the body elsewhere.
     GenerateStream,
     /// The number of tokens of a prompt.
     CountTokens,
@@ -54,10 +59,39 @@ pub fn recognise(method: &str, target: &str, anthropic: bool) -> Option<(Dialect
         "POST" if path.ends_with(":generateContent") => Some((Dialect::Gemini, Operation::Generate)),
         "POST" if path.ends_with(":streamGenerateContent") => Some((Dialect::Gemini, Operation::GenerateStream)),
         "POST" if path.ends_with(":countTokens") => Some((Dialect::Gemini, Operation::CountTokens)),
+        "POST" if path.ends_with("/api/chat") => Some((Dialect::Ollama, Operation::Generate)),
+        "GET" if path.ends_with("/api/tags") => Some((Dialect::Ollama, Operation::ListModels)),
+        "POST" if path.ends_with("/invoke") && model_of(target).is_some() => {
+            Some((Dialect::AnthropicBedrock, Operation::Generate))
+        }
+        "POST" if path.ends_with("/invoke-with-response-stream") => {
+            Some((Dialect::AnthropicBedrock, Operation::GenerateStream))
+        }
+        // Vertex carries Anthropic Messages under Google's verbs.
+        "POST" if path.ends_with("/count-tokens:rawPredict") => {
+            Some((Dialect::AnthropicMessages, Operation::CountTokens))
+        }
+        "POST" if path.ends_with(":rawPredict") => Some((Dialect::AnthropicMessages, Operation::Generate)),
+        "POST" if path.ends_with(":streamRawPredict") => Some((Dialect::AnthropicMessages, Operation::GenerateStream)),
+        "GET" if path.ends_with("/v1beta/models") => Some((Dialect::Gemini, Operation::ListModels)),
         "GET" if path.ends_with("/models") && anthropic => Some((Dialect::AnthropicMessages, Operation::ListModels)),
         "GET" if path.ends_with("/models") => Some((Dialect::OpenAiChat, Operation::ListModels)),
         _ => None,
     }
+}
+
+/// The model that a path names, where it does: `/model/NAME/invoke`, `/models/NAME:verb`.
+#[must_use]
+pub fn model_of(target: &str) -> Option<String> {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let (_, after) = path.rsplit_once("/models/").or_else(|| path.rsplit_once("/model/"))?;
+    let name = after.split('/').next().unwrap_or_default();
+    let name = match name.rsplit_once(':') {
+        Some((name, verb)) if !verb.is_empty() && verb.bytes().all(|byte| byte.is_ascii_alphabetic()) => name,
+        _ => name,
+    };
+    let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+    (!name.is_empty()).then(|| name.into_owned())
 }
 
 /// What a model request asks for.
@@ -126,10 +160,11 @@ pub struct Call {
 #[must_use]
 pub fn read(dialect: Dialect, body: &Value) -> Prompt {
     match dialect {
-        Dialect::AnthropicMessages => anthropic::read(body),
+        Dialect::AnthropicMessages | Dialect::AnthropicBedrock => anthropic::read(body),
         Dialect::OpenAiChat => openai_chat::read(body),
         Dialect::OpenAiResponses => openai_responses::read(body),
         Dialect::Gemini => gemini::read(body),
+        Dialect::Ollama => ollama::read(body),
     }
 }
 
@@ -169,10 +204,23 @@ mod tests {
             recognise("POST", "/v1/messages/count_tokens?beta=true", true),
             Some((Dialect::AnthropicMessages, Operation::CountTokens))
         );
+        let bedrock = "/model/anthropic.claude-sonnet-4-v1%3A0/invoke-with-response-stream";
+        assert_eq!(recognise("POST", bedrock, false), Some((Dialect::AnthropicBedrock, Operation::GenerateStream)));
+        let vertex = "/v1/projects/p/locations/l/publishers/anthropic/models/claude@1:streamRawPredict";
+        assert_eq!(recognise("POST", vertex, false), Some((Dialect::AnthropicMessages, Operation::GenerateStream)));
+        assert_eq!(recognise("POST", "/api/chat", false), generate(Dialect::Ollama));
+        assert_eq!(model_of(bedrock).as_deref(), Some("anthropic.claude-sonnet-4-v1:0"));
+        assert_eq!(model_of(vertex).as_deref(), Some("claude@1"));
+        assert_eq!(model_of("/v1beta/models/m:generateContent").as_deref(), Some("m"));
+        assert_eq!(model_of("/v1/messages"), None);
         assert_eq!(recognise("GET", "/v1/models", false), Some((Dialect::OpenAiChat, Operation::ListModels)));
-        for (method, target) in
-            [("GET", "/v1/messages"), ("POST", "/v1/message"), ("POST", "/log?x=/messages"), ("POST", "/")]
-        {
+        for (method, target) in [
+            ("GET", "/v1/messages"),
+            ("POST", "/v1/message"),
+            ("POST", "/log?x=/messages"),
+            ("POST", "/"),
+            ("POST", "/invoke"),
+        ] {
             assert_eq!(recognise(method, target, false), None, "{method} {target}");
         }
     }
@@ -182,7 +230,7 @@ mod tests {
         for body in [
             Value::Null,
             serde_json::json!([1]),
-            serde_json::json!({"messages": {"role": 3}, "tools": "x", "stream": "yes"}),
+            serde_json::json!({"messages": {"role": 3}, "tools": "x", "stream": "no"}),
         ] {
             for dialect in [Dialect::AnthropicMessages, Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Gemini]
             {

@@ -52,7 +52,7 @@ fn options(folder: &Path) -> PodOptions {
         slots: 2,
         authority: Authority::mint("conformance").unwrap(),
         ports: vec![8080],
-        stub: Stub { script: vec![Turn::Text("OK".to_owned())], answers: Vec::new() },
+        stub: Stub { script: vec![Turn::Text("OK".to_owned())], ..Stub::default() },
         program: program(),
         target: Installed {
             root: Some(root),

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use parallax::capture::{Exchange, Outcome};
+use parallax::capture::{ConnectionKind, Exchange, Outcome};
 use parallax::engine::Engine;
 
-use crate::harness::{FETCH, environment, job, output, run};
+use crate::harness::{FETCH, environment, job, run};
 
 fn seen(exchanges: &[Exchange]) -> Vec<(String, u16, String)> {
     let mut seen: Vec<_> = exchanges.iter().map(|e| (e.host.clone(), e.port, e.target.clone())).collect();
@@ -58,15 +58,70 @@ pub(crate) async fn nothing_else_answers(engine: &dyn Engine) {
     let port = listener.local_addr().unwrap().port();
     let script = format!(
         r#"
-        for place in 203.0.113.77/81 8.8.8.8/22 127.0.0.1/{port} 172.17.0.1/{port} 10.0.0.1/{port}; do
-            (exec 3<>"/dev/tcp/$place") 2> /dev/null && echo "reached $place"
+        for place in 203.0.113.77/81 8.8.8.8/22 172.17.0.1/{port} 10.0.0.1/{port}; do
+            (exec 3<>"/dev/tcp/$place") 2> /dev/null
         done
+        (exec 3<>/dev/tcp/127.0.0.1/{port}) 2> /dev/null && echo reached
         grep -v -E 'lo:|Inter|face' /proc/net/dev
         echo done
         "#
     );
-    assert_eq!(output(engine, &script).await, "done\n");
+    let capture = run(engine, &script).await;
+    assert_eq!(capture.stdout.text(), "done\n");
     assert!(listener.accept().is_err(), "the pod reached a listener of this machine");
+    // Whether they were refused or ended at the gateway, they are known.
+    let tried: Vec<&str> = capture.connections.iter().map(|connection| connection.dialled.as_str()).collect();
+    for place in [String::from("203.0.113.77:81"), String::from("8.8.8.8:22"), format!("10.0.0.1:{port}")] {
+        assert!(tried.contains(&place.as_str()), "{place}: {tried:?}");
+    }
+}
+
+/// An agent that dials bare addresses, asks a resolver of its own and ignores the proxy that its variables name.
+pub(crate) async fn an_agent_that_goes_its_own_ways_is_seen(engine: &dyn Engine) {
+    // A question for the address of own.example, as datagram and behind its length.
+    let question = r"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03own\x07example\x00\x00\x01\x00\x01";
+    let script = format!(
+        r#"{FETCH}
+        # Bare addresses, on ports that nobody named: other protocols, and HTTP that says who it is for.
+        exec 4<>/dev/tcp/203.0.113.5/6667 && printf 'NICK agent\r\n' >&4
+        exec 5<>/dev/tcp/203.0.113.6/4317 && printf 'POST /v1/traces HTTP/1.1\r\nHost: otel.example\r\nContent-Length: 2\r\n\r\nhi' >&5
+        head -n 1 <&5 > /dev/null
+        printf 'metric:1|c' > /dev/udp/203.0.113.7/8125
+        # A resolver of its own.
+        exec 6<>/dev/udp/8.8.8.8/53 && printf '{question}' >&6 && head -c 12 <&6 > /dev/null
+        exec 7<>/dev/tcp/9.9.9.9/53 && printf '\x00\x1d{question}' >&7 && head -c 12 <&7 > /dev/null
+        # No word to the proxy of HTTPS_PROXY.
+        fetch api.vendor.example 80 /direct > /dev/null
+        # Nobody at home on this machine.
+        (exec 8<>/dev/tcp/127.0.0.1/7890) 2> /dev/null
+        exec 4>&- 5>&- 6>&- 7>&-
+        echo "proxy $HTTPS_PROXY"
+        "#
+    );
+    let capture = run(engine, &script).await;
+    assert_eq!(capture.stdout.text(), "proxy http://proxy.corp.example:3128\n", "{}", capture.stderr.text());
+    let connection = |place: &str| {
+        let found = capture.connections.iter().find(|connection| connection.dialled == place);
+        found.unwrap_or_else(|| panic!("{place} is not among {:?}", capture.connections))
+    };
+    let metric = connection("203.0.113.7:8125");
+    assert_eq!((metric.kind, metric.first_bytes.as_slice()), (ConnectionKind::Datagram, &b"metric:1|c"[..]));
+    assert_eq!(connection("127.0.0.1:7890").kind, ConnectionKind::Refused);
+    // What is said on a port that nobody named is known where the kernel can redirect; else that it was dialled.
+    let chat = connection("203.0.113.5:6667");
+    if chat.kind == ConnectionKind::Accepted {
+        assert_eq!(chat.first_bytes, b"NICK agent\r\n");
+        let traces = capture.exchanges.iter().find(|exchange| exchange.target == "/v1/traces").unwrap();
+        assert_eq!((traces.host.as_str(), traces.dialled.as_str()), ("otel.example", "203.0.113.6:4317"));
+        assert_eq!(traces.body.text(), "hi");
+    } else {
+        assert_eq!(connection("203.0.113.6:4317").kind, ConnectionKind::Refused);
+    }
+    let asked: Vec<_> =
+        capture.dns.iter().filter(|q| q.name == "own.example").filter_map(|q| q.resolver.as_deref()).collect();
+    assert_eq!(asked, ["8.8.8.8", "9.9.9.9"]);
+    let direct = capture.exchanges.iter().find(|exchange| exchange.target == "/direct").unwrap();
+    assert!(direct.hops.is_empty() && direct.host == "api.vendor.example", "{direct:?}");
 }
 
 pub(crate) async fn parallel_slots_do_not_mix(engine: &dyn Engine) {

@@ -67,7 +67,7 @@ pub(crate) fn scenario_of(unset: &[usize]) -> Arc<Scenario> {
     Arc::new(Scenario {
         name: "synthetic".into(),
         target,
-        stub: Stub { script: Vec::new(), answers: Vec::new() },
+        stub: Stub { script: Vec::new(), ..Stub::default() },
         factors,
         forbidden: Vec::new(),
         design: DesignOptions { strength: 2, budget: 200, replicates: 8, minimum_rows: 64, alpha: 0.05 },
@@ -121,6 +121,7 @@ impl Run {
             headers: all,
             body: Body::new(body.as_bytes()),
             status: 200,
+            ..Exchange::default()
         }
     }
 
@@ -138,6 +139,7 @@ impl Run {
             connections: Vec::new(),
             files: Vec::new(),
             left_open: 0,
+            ..Capture::default()
         }
     }
 }

@@ -214,7 +214,7 @@ fn changed(run: &mut Run, change: impl FnOnce(&mut Capture)) -> Capture {
 
 #[test]
 fn hosts_names_and_connections_are_found() {
-    let ask = |name: &str| DnsQuestion { at: Seconds(0), name: name.to_owned(), kind: "A".into() };
+    let ask = |name: &str| DnsQuestion { at: Seconds(0), name: name.to_owned(), kind: "A".into(), resolver: None };
     mark("a name asked for", Behavioural, "DNS question for beacon.example", |run, marked| {
         changed(run, |capture| {
             capture.dns = vec![ask("static.example")];
@@ -238,6 +238,7 @@ fn hosts_names_and_connections_are_found() {
         alpn: alpn.iter().map(|name| (*name).to_owned()).collect(),
         cipher_suites: ciphers.iter().map(|name| (*name).to_owned()).collect(),
         completed: true,
+        detail: None,
     };
     for (what, place, plain, odd) in [
         ("a server name", "TLS hello for b.example", ("a.example", "h2", "1301"), ("b.example", "h2", "1301")),
@@ -254,7 +255,8 @@ fn hosts_names_and_connections_are_found() {
         changed(run, |capture| {
             if marked {
                 let dialled = String::from("203.0.113.9:443");
-                let bare = Connection { at: Seconds(0), dialled, name: None, first_bytes: vec![0x16, 3, 1] };
+                let first_bytes = vec![0x16, 3, 1];
+                let bare = Connection { dialled, first_bytes, ..Connection::default() };
                 capture.connections.push(bare);
             }
         })

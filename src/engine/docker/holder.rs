@@ -121,7 +121,8 @@ impl Blueprint {
             host_config: Some(HostConfig {
                 network_mode: Some(String::from("none")),
                 cap_drop: Some(vec![String::from("ALL")]),
-                cap_add: Some(vec![String::from("NET_ADMIN"), String::from("NET_BIND_SERVICE")]),
+                // NET_RAW: to see what is dialled where nobody listens.
+                cap_add: Some(["NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW"].map(String::from).to_vec()),
                 security_opt: Some(vec![String::from("no-new-privileges")]),
                 readonly_rootfs: Some(true),
                 memory: Some(MEMORY),
@@ -182,7 +183,7 @@ mod tests {
                 ca_certificate: String::new(),
                 ca_key: String::new(),
                 ports: Vec::new(),
-                stub: crate::scenario::Stub { script: Vec::new(), answers: Vec::new() },
+                stub: crate::scenario::Stub::default(),
                 http2: false,
                 ipv6_names: false,
             },
@@ -191,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_has_no_way_out_and_two_capabilities() {
+    fn a_gateway_has_no_way_out_and_three_capabilities() {
         let identity = Identity { hostname: String::from("box"), dns_search: None };
         let body = blueprint().body(&identity, true);
         let host = body.host_config.unwrap();
         assert_eq!(host.network_mode.as_deref(), Some("none"));
         assert_eq!(host.cap_drop, Some(vec![String::from("ALL")]));
-        assert_eq!(host.cap_add.unwrap().len(), 2);
+        assert_eq!(host.cap_add.unwrap().len(), 3);
         assert_eq!(host.readonly_rootfs, Some(true));
         assert!(host.privileged.is_none() && host.binds.is_none() && host.mounts.is_none());
         assert_eq!(host.dns_search, Some(vec![String::from(".")]));

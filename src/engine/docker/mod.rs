@@ -427,7 +427,7 @@ fn is_as_laid(found: &bollard::container::PathStatResponse, size: u64, mode: u32
 
 fn capture(ended: Ended, files: Vec<FileChange>) -> Capture {
     let Ended { outcome, output, traffic, started_unix_ms, wall, cpu, layers: _ } = ended;
-    let Traffic { exchanges, dns, tls, connections, left_open } = traffic;
+    let Traffic { exchanges, dns, tls, connections, left_open, dropped } = traffic;
     Capture {
         started_unix_ms,
         wall: Seconds::from(wall),
@@ -441,6 +441,7 @@ fn capture(ended: Ended, files: Vec<FileChange>) -> Capture {
         connections,
         files,
         left_open,
+        dropped,
     }
 }
 

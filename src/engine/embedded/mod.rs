@@ -236,6 +236,7 @@ fn capture(finished: Finished, traffic: Traffic) -> Capture {
         connections: traffic.connections,
         files: ended.files,
         left_open: traffic.left_open,
+        dropped: traffic.dropped,
     }
 }
 

@@ -46,6 +46,11 @@ pub(super) fn reply(prompt: &Prompt, chosen: &Chosen, server_sent: bool) -> Repl
     }
 }
 
+/// The models that there are.
+pub(super) fn models() -> Reply {
+    Reply::json(200, &json!({ "models": [] }))
+}
+
 /// How many tokens a prompt has.
 pub(super) fn count_tokens() -> Reply {
     Reply::json(200, &json!({ "totalTokens": INPUT_TOKENS }))

@@ -5,14 +5,17 @@
 //! answer, or a plausible nothing.
 
 mod anthropic;
+mod bedrock;
+mod failure;
 mod gemini;
 pub(super) mod instance;
+mod ollama;
 mod openai_chat;
 mod openai_responses;
 
 use serde_json::Value;
 
-use super::script;
+use super::script::{self, Attempts, Next};
 use crate::scenario::{self, Answer};
 use crate::wire::{self, Dialect, Operation, encoding};
 
@@ -50,6 +53,8 @@ pub(super) struct Reply {
     /// Header lines beside those of framing and the date.
     pub(super) headers: Vec<(String, String)>,
     pub(super) payload: Payload,
+    /// Whether the connection breaks in the middle of the payload.
+    pub(super) cut: bool,
 }
 
 /// What an answer carries.
@@ -57,27 +62,41 @@ pub(super) struct Reply {
 pub(super) enum Payload {
     /// All at once.
     Bytes(Vec<u8>),
-    /// One server-sent event after the other, each complete with its empty line.
+    /// One event after the other, each complete with what ends it.
     Events(Vec<String>),
+    /// One binary frame after the other.
+    Frames(Vec<Vec<u8>>),
+}
+
+impl Payload {
+    /// The parts of a stream, whose length is not said in advance; `None` where there is a length.
+    pub(super) fn parts(&self) -> Option<Vec<&[u8]>> {
+        match self {
+            Self::Bytes(_) => None,
+            Self::Events(events) => Some(events.iter().map(String::as_bytes).collect()),
+            Self::Frames(frames) => Some(frames.iter().map(Vec::as_slice).collect()),
+        }
+    }
 }
 
 impl Reply {
     /// No body.
     pub(super) fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), payload: Payload::Bytes(Vec::new()) }
+        Self { status, headers: Vec::new(), payload: Payload::Bytes(Vec::new()), cut: false }
     }
 
     fn json(status: u16, value: &Value) -> Self {
         let headers = vec![(String::from("Content-Type"), String::from("application/json"))];
-        Self { status, headers, payload: Payload::Bytes(value.to_string().into_bytes()) }
+        Self { status, headers, payload: Payload::Bytes(value.to_string().into_bytes()), cut: false }
     }
 
     fn events(events: Vec<String>) -> Self {
-        let headers = vec![
-            (String::from("Content-Type"), String::from("text/event-stream; charset=utf-8")),
-            (String::from("Cache-Control"), String::from("no-cache")),
-        ];
-        Self { status: 200, headers, payload: Payload::Events(events) }
+        Self::stream("text/event-stream; charset=utf-8", events).with_header("Cache-Control", String::from("no-cache"))
+    }
+
+    fn stream(kind: &str, events: Vec<String>) -> Self {
+        let headers = vec![(String::from("Content-Type"), kind.to_owned())];
+        Self { status: 200, headers, payload: Payload::Events(events), cut: false }
     }
 
     fn with_header(mut self, name: &str, value: String) -> Self {
@@ -86,7 +105,7 @@ impl Reply {
     }
 }
 
-/// Answers every request by itself: nothing is remembered from one to the next.
+/// Answers every request by itself: nothing is remembered from one to the next but how often the script has failed it.
 #[derive(Clone, Debug)]
 pub(super) struct Stub {
     stub: scenario::Stub,
@@ -98,35 +117,53 @@ impl Stub {
         Self { stub }
     }
 
-    /// The answer to a request.
-    pub(super) fn answer(&self, request: &Request<'_>) -> Reply {
+    /// The answer to a request of the cell whose attempts these are.
+    pub(super) fn answer(&self, request: &Request<'_>, attempts: &Attempts) -> Reply {
         let anthropic = request.header("anthropic-version").is_some();
         match wire::recognise(request.method, request.target, anthropic) {
-            Some((dialect, operation)) => self.model(dialect, operation, request),
+            Some((dialect, operation)) => self.model(dialect, operation, request, attempts),
             None => self.canned(request).unwrap_or_else(|| nothing(request)),
         }
     }
 
-    fn model(&self, dialect: Dialect, operation: Operation, request: &Request<'_>) -> Reply {
+    /// Whether a WebSocket is accepted.
+    pub(super) fn accepts_websockets(&self) -> bool {
+        self.stub.websocket
+    }
+
+    fn model(&self, dialect: Dialect, operation: Operation, request: &Request<'_>, attempts: &Attempts) -> Reply {
         let stream_by_path = match operation {
             Operation::Generate => false,
             Operation::GenerateStream => true,
             Operation::CountTokens if dialect == Dialect::Gemini => return gemini::count_tokens(),
             Operation::CountTokens => return anthropic::count_tokens(),
             Operation::ListModels if dialect == Dialect::AnthropicMessages => return anthropic::models(),
+            Operation::ListModels if dialect == Dialect::Gemini => return gemini::models(),
+            Operation::ListModels if dialect == Dialect::Ollama => return ollama::models(),
             Operation::ListModels => return openai_chat::models(),
         };
         let body = encoding::decode(request.header("content-encoding"), request.body).unwrap_or_default();
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let mut prompt = wire::read(dialect, &body);
         prompt.stream |= stream_by_path;
-        let chosen = script::choose(&self.stub.script, &prompt);
-        match dialect {
+        if let Some(model) = wire::model_of(request.target).filter(|_| prompt.model.is_empty()) {
+            prompt.model = model;
+        }
+        let (chosen, cut) = match script::next(&self.stub.script, &prompt, attempts) {
+            Next::Say(chosen) => (chosen, false),
+            Next::BreakOff(chosen) => (chosen, true),
+            Next::Fail(status) => return failure::reply(dialect, status),
+        };
+        let mut reply = match dialect {
             Dialect::AnthropicMessages => anthropic::reply(&prompt, &chosen),
+            Dialect::AnthropicBedrock => bedrock::reply(&prompt, &chosen),
+            Dialect::Ollama => ollama::reply(&prompt, &chosen),
             Dialect::OpenAiChat => openai_chat::reply(&prompt, &chosen),
             Dialect::OpenAiResponses => openai_responses::reply(&prompt, &chosen),
             Dialect::Gemini => gemini::reply(&prompt, &chosen, request.target.contains("alt=sse")),
-        }
+        };
+        reply.cut = cut;
+        reply
     }
 
     fn canned(&self, request: &Request<'_>) -> Option<Reply> {
@@ -217,14 +254,17 @@ mod tests {
             answer(None, None, "/token/*", 202),
             answer(None, Some("*.example.com"), "/q?x=*", 203),
         ];
-        let stub = Stub::new(scenario::Stub { script: vec![Turn::Text(String::from("OK"))], answers });
-        let status = |method, host, target| stub.answer(&request(method, host, target, &[])).status;
+        let stub =
+            Stub::new(scenario::Stub { script: vec![Turn::Text(String::from("OK"))], answers, websocket: false });
+        let attempts = Attempts::default();
+        let status = |method, host, target| stub.answer(&request(method, host, target, &[]), &attempts).status;
         assert_eq!(status("POST", "auth.example.com", "/token/x?y"), 201);
         assert_eq!(status("GET", "auth.example.com", "/token/x"), 202);
         assert_eq!(status("GET", "auth.example.com", "/q?x=1"), 203);
         assert_eq!(status("GET", "auth.example.com", "/q"), 404);
         let upgrade = [(String::from("Upgrade"), String::from("websocket"))];
-        assert_eq!(stub.answer(&request("GET", "h", "/v1/responses", &upgrade)).status, 426);
-        assert_eq!(stub.answer(&request("GET", "h", "/", &[])).payload, Payload::Bytes(b"{}".to_vec()));
+        assert_eq!(stub.answer(&request("GET", "h", "/v1/responses", &upgrade), &attempts).status, 426);
+        let other = stub.answer(&request("GET", "h", "/", &[]), &attempts);
+        assert_eq!(other.payload, Payload::Bytes(b"{}".to_vec()));
     }
 }

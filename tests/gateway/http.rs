@@ -1,264 +1,19 @@
-//! The gateway over loopback: its own client on one side, raw TCP and TLS clients on the other. No namespace is needed,
-//! so what is checked here is everything but the network's set-up.
+//! Requests, connections and names as they are recorded; cells' beginnings and ends.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
-
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, RecordType};
-use parallax::capture::{Exchange, Via};
-use parallax::cell::CellId;
-use parallax::gateway::protocol::Configuration;
-use parallax::gateway::{Authority, GatewayClient, GatewayError, Sockets, Traffic, serve};
-use parallax::scenario::{Answer, Stub, Turn};
+use parallax::capture::Via;
+use parallax::gateway::{Authority, GatewayClient, GatewayError, Sockets, serve};
+use parallax::scenario::{Answer, Stub};
 use rand::{RngExt as _, SeedableRng as _};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use rustls::pki_types::ServerName;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UdpSocket};
 
-/// A gateway that serves on loopback, and its client.
-struct Lab {
-    client: GatewayClient,
-    authority: Authority,
-    stream: SocketAddr,
-    dns: SocketAddr,
-    dns_stream: SocketAddr,
-    cells: usize,
-}
-
-impl Lab {
-    async fn open(script: Vec<Turn>, answers: Vec<Answer>) -> Self {
-        let stream = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let dns = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let dns_stream = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addresses = (stream.local_addr().unwrap(), dns.local_addr().unwrap(), dns_stream.local_addr().unwrap());
-        let sockets = Sockets { streams: vec![stream], dns: vec![dns], dns_streams: vec![dns_stream], ipv6: true };
-        let authority = Authority::mint("Corporate Root CA").unwrap();
-        let configuration = configuration(&authority, script, answers);
-        let (ours, theirs) = tokio::io::duplex(1 << 16);
-        let (commands, reports) = tokio::io::split(theirs);
-        tokio::spawn(serve::serve_on(commands, reports, sockets));
-        let (reader, writer) = tokio::io::split(ours);
-        let client = GatewayClient::start(reader, writer, configuration).await.unwrap();
-        let mut lab =
-            Self { client, authority, stream: addresses.0, dns: addresses.1, dns_stream: addresses.2, cells: 0 };
-        lab.begin().await;
-        lab
-    }
-
-    async fn simple() -> Self {
-        Self::open(vec![Turn::Text(String::from("OK"))], Vec::new()).await
-    }
-
-    async fn begin(&mut self) {
-        self.client.begin(&CellId::nth(self.cells)).await.unwrap();
-    }
-
-    /// Ends the cell and begins the next.
-    async fn end(&mut self) -> Traffic {
-        let traffic = self.client.end(&CellId::nth(self.cells)).await.unwrap();
-        self.cells += 1;
-        self.begin().await;
-        traffic
-    }
-
-    async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.stream).await.unwrap()
-    }
-
-    /// Sends these bytes and no more; gives all that comes back.
-    async fn talk(&self, bytes: &[u8]) -> String {
-        let mut socket = self.connect().await;
-        socket.write_all(bytes).await.unwrap();
-        socket.shutdown().await.unwrap();
-        read_to_end(&mut socket).await
-    }
-
-    /// Posts JSON to a path; gives the response.
-    async fn post(&self, path: &str, body: &Value) -> String {
-        let body = body.to_string();
-        let request =
-            format!("POST {path} HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        self.talk(request.as_bytes()).await
-    }
-
-    fn tls(&self, trusting: bool) -> tokio_rustls::TlsConnector {
-        let mut roots = rustls::RootCertStore::empty();
-        if trusting {
-            roots.add(CertificateDer::from_pem_slice(self.authority.certificate_pem.as_bytes()).unwrap()).unwrap();
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Arc::new(config).into()
-    }
-}
-
-fn configuration(authority: &Authority, script: Vec<Turn>, answers: Vec<Answer>) -> Configuration {
-    Configuration {
-        ca_certificate: authority.certificate_pem.clone(),
-        ca_key: authority.key_pem.clone(),
-        ports: Vec::new(),
-        stub: Stub { script, answers },
-        http2: false,
-        ipv6_names: true,
-    }
-}
-
-async fn read_to_end(socket: &mut (impl AsyncRead + Unpin)) -> String {
-    let mut bytes = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut bytes)).await.expect("no end");
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Reads until `end` has come.
-async fn read_until(socket: &mut (impl AsyncRead + Unpin), end: &str) -> String {
-    let mut bytes = Vec::new();
-    while !bytes.ends_with(end.as_bytes()) {
-        let byte = tokio::time::timeout(Duration::from_secs(10), socket.read_u8()).await.expect("too slow");
-        bytes.push(byte.expect("ended early"));
-    }
-    String::from_utf8(bytes).unwrap()
-}
-
-async fn exchange(socket: &mut (impl AsyncRead + AsyncWrite + Unpin), request: &str) -> String {
-    socket.write_all(request.as_bytes()).await.unwrap();
-    read_until(socket, "{}").await
-}
-
-fn body(response: &str) -> Value {
-    serde_json::from_str(response.split_once("\r\n\r\n").unwrap().1).unwrap()
-}
-
-/// The data of a stream's events, its chunks joined.
-fn events(response: &str) -> Vec<Value> {
-    assert!(response.contains("Transfer-Encoding: chunked\r\n") && response.ends_with("0\r\n\r\n"), "{response}");
-    let data = response.lines().filter_map(|line| line.strip_prefix("data: "));
-    data.filter(|data| *data != "[DONE]").map(|data| serde_json::from_str(data).unwrap()).collect()
-}
-
-fn said(events: &[Value], pointer: &str) -> String {
-    events.iter().filter_map(|event| event.pointer(pointer)?.as_str()).collect()
-}
-
-fn lines(exchange: &Exchange) -> Vec<String> {
-    exchange.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect()
-}
-
-#[tokio::test]
-async fn anthropic_messages_streamed_and_plain() {
-    let mut lab = Lab::open(vec![Turn::Text(String::from("A text that takes several events."))], Vec::new()).await;
-    let plain = body(&lab.post("/v1/messages?beta=true", &json!({"model": "m"})).await);
-    assert_eq!(plain["content"][0]["text"], "A text that takes several events.");
-    assert_eq!((&plain["stop_reason"], &plain["model"]), (&json!("end_turn"), &json!("m")));
-
-    let streamed = lab.post("/some/prefix/v1/messages", &json!({"model": "m", "stream": true})).await;
-    assert!(streamed.contains("Content-Type: text/event-stream"));
-    let events = events(&streamed);
-    let kinds: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds[..3], ["message_start", "content_block_start", "ping"]);
-    assert_eq!(kinds[kinds.len() - 3..], ["content_block_stop", "message_delta", "message_stop"]);
-    assert_eq!(said(&events, "/delta/text"), "A text that takes several events.");
-    assert_eq!(events[0]["message"]["id"], plain["id"], "ids must not depend on what came before");
-
-    let count = body(&lab.post("/v1/messages/count_tokens?beta=true", &json!({"messages": []})).await);
-    assert!(count["input_tokens"].as_u64().unwrap() > 0);
-    let traffic = lab.end().await;
-    assert_eq!(traffic.exchanges.iter().map(|e| e.status).collect::<Vec<_>>(), [200, 200, 200]);
-    assert_eq!(traffic.exchanges[0].target, "/v1/messages?beta=true");
-    assert_eq!(traffic.exchanges[0].body.text(), r#"{"model":"m"}"#);
-}
-
-#[tokio::test]
-async fn openai_chat_streamed_and_plain() {
-    let lab = Lab::simple().await;
-    let plain = body(&lab.post("/v1/chat/completions", &json!({"model": "m"})).await);
-    assert_eq!(plain["choices"][0]["message"]["content"], "OK");
-    let request = json!({"model": "m", "stream": true, "stream_options": {"include_usage": true}});
-    let response = lab.post("/v1/chat/completions", &request).await;
-    assert!(response.contains("data: [DONE]\n\n"));
-    let events = events(&response);
-    assert_eq!(said(&events, "/choices/0/delta/content"), "OK");
-    assert_eq!(said(&events, "/choices/0/finish_reason"), "stop");
-    assert!(events.last().unwrap()["usage"]["total_tokens"].is_number());
-    let models = body(&lab.talk(b"GET /v1/models HTTP/1.1\r\nHost: h\r\n\r\n").await);
-    assert_eq!(models["object"], "list");
-}
-
-#[tokio::test]
-async fn a_script_leads_both_dialects_through_a_tool_call() {
-    let script = vec![
-        Turn::Tool { name: String::from("shell"), input: json!({"command": "echo a longer command line"}) },
-        Turn::Text(String::from("done")),
-    ];
-    let lab = Lab::open(script, Vec::new()).await;
-    let tools = json!([{"name": "shell", "input_schema": {}}]);
-    let streamed = json!({"model": "m", "stream": true, "tools": tools});
-    let first = events(&lab.post("/v1/messages", &streamed).await);
-    let input: Value = serde_json::from_str(&said(&first, "/delta/partial_json")).unwrap();
-    assert_eq!(input, json!({"command": "echo a longer command line"}));
-    let call = &first[1]["content_block"];
-    let next = json!({"model": "m", "tools": tools, "messages": [
-        {"role": "user", "content": "go"},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": call["id"], "name": "shell", "input": input}]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call["id"], "content": "x"}]}]});
-    assert_eq!(body(&lab.post("/v1/messages", &next).await)["content"][0]["text"], "done");
-    // A request beside the conversation changes nothing, and gets text.
-    assert_eq!(body(&lab.post("/v1/messages", &json!({})).await)["content"][0]["text"], "done");
-    let again = body(&lab.post("/v1/messages", &json!({"tools": tools})).await);
-    assert_eq!((&again["content"][0]["id"], &again["stop_reason"]), (&call["id"], &json!("tool_use")));
-
-    let tools = json!([{"type": "function", "function": {"name": "shell", "parameters": {}}}]);
-    let first = body(&lab.post("/v1/chat/completions", &json!({"tools": tools})).await);
-    let message = &first["choices"][0]["message"];
-    assert_eq!(message["tool_calls"][0]["function"]["name"], "shell");
-    let next = json!({"tools": tools, "messages": [message, {"role": "tool", "content": "x"}]});
-    let next = body(&lab.post("/v1/chat/completions", &next).await);
-    assert_eq!(next["choices"][0]["message"]["content"], "done");
-}
-
-#[tokio::test]
-async fn openai_responses_streamed_and_led_through_a_tool_call() {
-    let script = vec![
-        Turn::Tool { name: String::from("shell"), input: json!({"command": ["ls"]}) },
-        Turn::Text(String::from("done")),
-    ];
-    let lab = Lab::open(script, Vec::new()).await;
-    let tools = json!([{"type": "function", "name": "shell", "parameters": {}}]);
-    let first = events(&lab.post("/v1/responses", &json!({"stream": true, "tools": tools})).await);
-    let kinds: Vec<_> = first.iter().map(|event| event["type"].as_str().unwrap()).collect();
-    assert_eq!((kinds[0], *kinds.last().unwrap()), ("response.created", "response.completed"));
-    assert_eq!(said(&first, "/delta"), r#"{"command":["ls"]}"#);
-    let call = &first.last().unwrap()["response"]["output"][0];
-    // Whether the whole conversation is sent or the server is to know it.
-    let output = json!({"type": "function_call_output", "call_id": call["call_id"], "output": "x"});
-    for input in [json!([call, output]), json!([output])] {
-        let next = body(&lab.post("/v1/responses", &json!({"tools": tools, "input": input})).await);
-        assert_eq!(next["output"][0]["content"][0]["text"], "done");
-    }
-}
-
-#[tokio::test]
-async fn gemini_streamed_and_after_a_schema() {
-    let lab = Lab::simple().await;
-    let path = "/v1beta/models/m:generateContent";
-    let schema = json!({"type": "OBJECT", "properties": {"a": {"type": "STRING"}}, "required": ["a"]});
-    let wanted = json!({"generationConfig": {"responseMimeType": "application/json", "responseSchema": schema}});
-    let plain = body(&lab.post(path, &wanted).await);
-    assert_eq!(plain["candidates"][0]["content"]["parts"][0]["text"], r#"{"a":"OK"}"#);
-    let streamed = events(&lab.post("/v1beta/models/m:streamGenerateContent?alt=sse", &json!({})).await);
-    assert_eq!(said(&streamed, "/candidates/0/content/parts/0/text"), "OK");
-    assert_eq!(said(&streamed, "/candidates/0/finishReason"), "STOP");
-}
+use crate::lab::{Lab, configuration, exchange, lines, read_to_end, read_until};
 
 #[tokio::test]
 async fn headers_keep_their_order_case_and_duplicates() {
@@ -346,7 +101,7 @@ async fn proxied_requests_are_brought_to_origin_form() {
     ];
     assert_eq!(places, expected);
     assert_eq!(traffic.connections.len(), 1, "the empty tunnel");
-    assert!(traffic.connections[0].first_bytes.starts_with(b"CONNECT api.example.com:8443"));
+    assert_eq!(traffic.connections[0].toward.as_deref(), Some("api.example.com:8443"));
 }
 
 #[tokio::test]
@@ -520,7 +275,10 @@ async fn a_large_body_and_a_compressed_one_arrive_as_they_were_sent() {
 async fn random_bytes_harm_nobody() {
     let mut lab = Lab::simple().await;
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
-    let beginnings: [&[u8]; 7] = [
+    let beginnings: [&[u8]; 10] = [
+        b"\x05\x01\x02",
+        b"\x05\x02\x00\x02\x01\x03abc\x03abc\x05\x01\x00",
+        b"\x04\x01\x00\x50\x00\x00\x00\x01",
         b"",
         b"\x16\x03\x01\x00\x40\x01\x00",
         b"GET / HTTP/1.1\r\n",
@@ -552,11 +310,10 @@ async fn a_gateway_that_cannot_serve_says_why() {
     let authority = Authority { certificate_pem: String::from("none"), key_pem: String::from("none") };
     let (ours, theirs) = tokio::io::duplex(1024);
     let (commands, reports) = tokio::io::split(theirs);
-    let sockets = Sockets { streams: Vec::new(), dns: Vec::new(), dns_streams: Vec::new(), ipv6: false };
+    let sockets = Sockets::default();
     let gateway = tokio::spawn(serve::serve_on(commands, reports, sockets));
     let (reader, writer) = tokio::io::split(ours);
-    let error =
-        GatewayClient::start(reader, writer, configuration(&authority, Vec::new(), Vec::new())).await.unwrap_err();
+    let error = GatewayClient::start(reader, writer, configuration(&authority, Stub::default())).await.unwrap_err();
     assert!(matches!(&error, GatewayError::Fault(message) if message.contains("authority")), "{error}");
     assert!(gateway.await.unwrap().is_err());
 }
@@ -567,7 +324,6 @@ async fn a_gateway_that_is_gone_is_noticed() {
     drop(theirs);
     let authority = Authority::mint("Corporate Root CA").unwrap();
     let (reader, writer) = tokio::io::split(ours);
-    let error =
-        GatewayClient::start(reader, writer, configuration(&authority, Vec::new(), Vec::new())).await.unwrap_err();
+    let error = GatewayClient::start(reader, writer, configuration(&authority, Stub::default())).await.unwrap_err();
     assert!(matches!(error, GatewayError::Gone | GatewayError::Io(_)), "{error}");
 }
