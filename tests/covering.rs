@@ -245,7 +245,10 @@ fn a_design_that_the_budget_cuts_says_so_and_keeps_given_cells_and_replicates() 
         given: vec![vec![5, 5, 3, 2], vec![1, 0, 0, 0]],
     };
     let design = task.cover(MatrixKind::Covering, 50, 7);
-    assert!(design.rows >= 144 && design.left_out == design.rows - 47, "{} {}", design.rows, design.left_out);
+    assert_eq!((design.rows, design.lower_bound, design.left_out), (47, 144, 97), "not built whole");
+    let whole = task.cover(MatrixKind::Covering, 147, 7);
+    assert!(whole.rows >= 144 && whole.cells.len() <= 147, "{} {}", whole.rows, whole.cells.len());
+    assert_eq!(whole.left_out, if whole.cells.len() == 147 { whole.rows - 144 } else { 0 }, "built whole, and cut");
     assert_eq!(design.cells.len(), 50);
     let cells = rows(&design.cells);
     assert!(task.given.iter().all(|given| cells.contains(given)));
