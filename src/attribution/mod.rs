@@ -8,9 +8,11 @@
 
 pub mod board;
 pub mod confirm;
+pub mod correction;
 pub mod description;
 pub mod effect;
 pub mod evidence;
+pub mod level_class;
 pub mod localise;
 pub mod noisy;
 pub mod permutation;
