@@ -40,7 +40,7 @@ impl Distribution {
         };
         #[allow(clippy::cast_precision_loss, reason = "a weight beyond 2^53 is not missed in its last digits")]
         let outcomes = if classes.size().is_some_and(|size| size <= MOST_COMBINATIONS) {
-            classes.combinations().map(|(levels, weight)| outcome(levels, weight as f64)).collect()
+            classes.allowed_combinations().map(|(levels, weight)| outcome(levels, weight as f64)).collect()
         } else {
             let mut generator = randomise::generator(0, "combinations of levels");
             let mut draw =

@@ -6,21 +6,13 @@ use std::collections::BTreeMap;
 use super::rule::RuleList;
 use crate::design::Space;
 
-/// Levels that are alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Class {
-    /// The first of them stands for all.
-    level: u16,
-    /// How many they are.
-    size: u32,
-}
-
 /// The classes of some factors' levels.
 #[derive(Clone, Debug)]
 pub struct LevelClasses<'a> {
     space: &'a Space,
     factors: Vec<usize>,
-    classes: Vec<Vec<Class>>,
+    /// Of each factor the classes, in the order of their first levels; of each class the levels.
+    classes: Vec<Vec<Vec<u16>>>,
 }
 
 impl<'a> LevelClasses<'a> {
@@ -35,15 +27,14 @@ impl<'a> LevelClasses<'a> {
                 let forbidden: Vec<_> = (space.constraints.forbidden().iter().flat_map(|forbidden| &forbidden.when))
                     .filter(|(other, _)| other == factor)
                     .collect();
-                let mut classes: BTreeMap<Vec<bool>, Class> = BTreeMap::new();
+                let mut classes: BTreeMap<Vec<bool>, Vec<u16>> = BTreeMap::new();
                 for level in 0..space.levels[*factor] {
                     let by_rules = named.iter().map(|literal| literal.levels.contains(&level));
                     let by_constraints = forbidden.iter().map(|(_, levels)| levels.contains(&level));
-                    let signature = by_rules.chain(by_constraints).collect();
-                    classes.entry(signature).or_insert(Class { level, size: 0 }).size += 1;
+                    classes.entry(by_rules.chain(by_constraints).collect()).or_default().push(level);
                 }
-                let mut classes: Vec<Class> = classes.into_values().collect();
-                classes.sort_by_key(|class| class.level);
+                let mut classes: Vec<Vec<u16>> = classes.into_values().collect();
+                classes.sort();
                 classes
             })
             .collect();
@@ -56,19 +47,44 @@ impl<'a> LevelClasses<'a> {
         self.classes.iter().try_fold(1_usize, |size, classes| size.checked_mul(classes.len()))
     }
 
+    /// How many classes the factor at a position has.
+    #[must_use]
+    pub fn count(&self, position: usize) -> usize {
+        self.classes.get(position).map_or(0, Vec::len)
+    }
+
+    /// The levels of a class of the factor at a position.
+    #[must_use]
+    pub fn levels(&self, position: usize, class: usize) -> &[u16] {
+        self.classes.get(position).and_then(|classes| classes.get(class)).map_or(&[], Vec::as_slice)
+    }
+
+    /// All combinations of classes, by their numbers, in lexicographic order.
+    pub fn all(&self) -> impl Iterator<Item = Vec<usize>> + '_ {
+        (0..self.size().unwrap_or(0)).map(|mut code| {
+            let mut tuple = vec![0; self.classes.len()];
+            for (at, classes) in self.classes.iter().enumerate().rev() {
+                tuple[at] = code % classes.len();
+                code /= classes.len();
+            }
+            tuple
+        })
+    }
+
+    /// The first level of each class of a combination.
+    #[must_use]
+    pub fn first_levels(&self, tuple: &[usize]) -> Vec<u16> {
+        let first = |(at, class): (usize, &usize)| self.levels(at, *class).first().copied().unwrap_or_default();
+        tuple.iter().enumerate().map(first).collect()
+    }
+
     /// The combinations of classes that constraints allow: the first level of each, and for how many combinations of
     /// levels it stands.
-    pub fn combinations(&self) -> impl Iterator<Item = (Vec<u16>, u64)> + '_ {
-        (0..self.size().unwrap_or(0)).filter_map(|mut code| {
-            let mut levels = vec![0; self.classes.len()];
-            let mut weight = 1_u64;
-            for (at, classes) in self.classes.iter().enumerate().rev() {
-                let class = classes.get(code % classes.len())?;
-                code /= classes.len();
-                levels[at] = class.level;
-                weight = weight.saturating_mul(class.size.into());
-            }
-            self.allowed(&levels).then_some((levels, weight))
+    pub fn allowed_combinations(&self) -> impl Iterator<Item = (Vec<u16>, u64)> + '_ {
+        self.all().filter_map(|tuple| {
+            let levels = self.first_levels(&tuple);
+            let weight = tuple.iter().enumerate().map(|(at, class)| self.levels(at, *class).len() as u64);
+            self.allowed(&levels).then(|| (levels, weight.fold(1, u64::saturating_mul)))
         })
     }
 
@@ -102,7 +118,7 @@ mod tests {
         let rules = RuleList { base: None, rules: vec![Rule { when, value: None }] };
         let classes = LevelClasses::new(&space, &[0, 1, 2], Some(&rules));
         assert_eq!(classes.size(), Some(2 * 2 * 2));
-        let combinations: Vec<(Vec<u16>, u64)> = classes.combinations().collect();
+        let combinations: Vec<(Vec<u16>, u64)> = classes.allowed_combinations().collect();
         assert_eq!(combinations.len(), 6, "{combinations:?}");
         assert!(combinations.contains(&(vec![7, 0, 1], 20 * 4)), "{combinations:?}");
         let all: u64 = combinations.iter().map(|(_, weight)| weight).sum();

@@ -12,8 +12,10 @@ use crate::cell::Phase;
 use crate::design::Space;
 use crate::design::coverage::subsets;
 
-/// Chance that what is called detectable is detected.
+/// Chance that what is called detectable is detected …
 const POWER: f64 = 0.95;
+/// … and that it is missed.
+const MISS: f64 = 0.05;
 /// Cells that all coins together may cost.
 const MOST_COINS: usize = 120;
 /// Share of α that a claim's first confirmation has.
@@ -50,7 +52,7 @@ pub fn exposure(evidence: &Evidence, space: &Space, order: usize) -> Option<Expo
     let (mut covered, mut total, mut least) = (0_u64, 0_u64, usize::MAX);
     let mut codes: Vec<u64> = Vec::with_capacity(runs.len());
     for set in subsets(space.factors(), order) {
-        total += LevelClasses::new(space, &set, None).combinations().map(|(_, weight)| weight).sum::<u64>();
+        total += LevelClasses::new(space, &set, None).allowed_combinations().map(|(_, weight)| weight).sum::<u64>();
         codes.clear();
         codes.extend(runs.iter().map(|levels| {
             set.iter().fold(0_u64, |code, factor| {
@@ -71,7 +73,7 @@ pub fn exposure(evidence: &Evidence, space: &Space, order: usize) -> Option<Expo
 /// `1 − .05^(1/n)`, Clopper and Pearson's bound (1934) for none of `n`. `None` where nothing was run.
 #[must_use]
 pub fn seen_rate(runs: u32) -> Option<f64> {
-    (runs > 0).then(|| 1.0 - (1.0 - POWER).powf(1.0 / f64::from(runs)))
+    (runs > 0).then(|| 1.0 - MISS.powf(1.0 / f64::from(runs)))
 }
 
 /// The E that one claim more than `claims` would have had to reach: `K/α`, with the first confirmation's share of α.
@@ -211,8 +213,5 @@ pub fn smallest_rate(evidence: &Evidence, space: &Space, strength: usize) -> f64
         }
         least = least.min(counts.values().copied().min().unwrap_or(usize::MAX));
     }
-    if least == usize::MAX {
-        return 1.0;
-    }
-    1.0 - 0.05_f64.powf(1.0 / f64::from(u32::try_from(least).unwrap_or(u32::MAX)))
+    u32::try_from(least).ok().and_then(seen_rate).unwrap_or(1.0)
 }

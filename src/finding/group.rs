@@ -8,6 +8,7 @@ use sha2::Digest as _;
 
 use super::{Class, Effect, Excerpt, Finding, Reproduce, Rule, Support, classify, codepoint, disclose, explain};
 use crate::attribution::evidence::{Evidence, Value};
+use crate::attribution::level_class::LevelClasses;
 use crate::attribution::procedure::Judged;
 use crate::attribution::rule::RuleList;
 use crate::attribution::{correction, effect};
@@ -108,15 +109,34 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
 
 fn partition(space: &Space, rules: &RuleList) -> Partition {
     let mut numbers: BTreeMap<Value, usize> = BTreeMap::new();
-    let Some(table) = rules.table(space, &rules.factors()) else { return Vec::new() };
-    table
-        .values()
-        .map(|value| {
-            let next = numbers.len();
-            *numbers.entry(*value).or_insert(next)
-        })
-        .collect()
+    let factors = rules.factors();
+    let mut number = |value: Value| {
+        let next = numbers.len();
+        *numbers.entry(value).or_insert(next)
+    };
+    let allowed = LevelClasses::new(space, &factors, None);
+    match rules.table(space, &factors) {
+        // What constraints forbid has no value, whatever the rules would say of it.
+        Some(table) => (table.iter())
+            .map(|(levels, value)| if allowed.allowed(levels) { number(*value) } else { FORBIDDEN })
+            .collect(),
+        // A table too large to be gone through: levels that the rules do not tell apart stand together.
+        None => LevelClasses::new(space, &factors, Some(rules))
+            .allowed_combinations()
+            .flat_map(|(levels, weight)| {
+                let mut cell = space.baseline();
+                for (factor, level) in factors.iter().zip(&levels) {
+                    cell.0[*factor] = *level;
+                }
+                let place = levels.into_iter().map(usize::from).chain([usize::try_from(weight).unwrap_or(FORBIDDEN)]);
+                place.chain([number(rules.predict(&cell))]).collect::<Vec<_>>()
+            })
+            .collect(),
+    }
 }
+
+/// The number of a combination that has no value.
+const FORBIDDEN: usize = usize::MAX;
 
 /// The levels of a rule that names one factor.
 fn sole_levels(rule: &crate::attribution::rule::Rule) -> Vec<u16> {
