@@ -101,24 +101,25 @@ pub fn coins_needed(e: f64) -> u32 {
 /// elsewhere, and yet be confirmed with probability .95 by `coins` coins, each factor by coins of its own, once it is
 /// suspected. 1 where only a dependence without chance would be; `None` where not even that.
 ///
-/// The coins are shared among the factors; each factor's E has to reach `order/.05`, as in the confirmation, or more where
-/// the claim's own `e` asks for it. See [`confirmation_chance`] for what is assumed.
+/// Each factor's E has to reach `order/.05`, as in the confirmation, and the claim's own has to reach `e`. A run flips one
+/// coin of a claim, for the factor whose E is lowest, so that the factors' E rise together and their product is the claim's.
+/// See [`confirmation_chance`] for what else is assumed.
 #[must_use]
 pub fn confirmed_rate(order: u32, coins: u32, e: f64) -> Option<f64> {
     let factors = f64::from(order.max(1));
-    let bar = (factors / FACTOR_ALPHA).min(e).max(e.powf(1.0 / factors));
-    let own = coins / order.max(1);
-    if own < coins_needed(bar) {
+    let of_a_factor = (factors / FACTOR_ALPHA).min(e);
+    if coins < (order.max(1).saturating_mul(coins_needed(of_a_factor))).max(coins_needed(e)) {
         return None;
     }
-    let enough = |rate: f64| confirmation_chance(rate, own, bar, order).powf(factors) >= POWER;
-    let (mut too_low, mut high_enough) = (0.0, 1.0);
+    let bar = of_a_factor.powf(factors).max(e);
+    let enough = |rate: f64| confirmation_chance(rate, coins, bar) >= POWER;
     if !enough(MOST_NOISY) {
         return Some(1.0);
     }
+    let (mut too_low, mut high_enough) = (0.0, MOST_NOISY);
     while high_enough - too_low > 5e-4 {
         let middle = f64::midpoint(too_low, high_enough);
-        if enough(middle.min(MOST_NOISY)) {
+        if enough(middle) {
             high_enough = middle;
         } else {
             too_low = middle;
@@ -130,18 +131,18 @@ pub fn confirmed_rate(order: u32, coins: u32, e: f64) -> Option<f64> {
 /// The highest rate that is taken for chance.
 const MOST_NOISY: f64 = 0.999;
 /// Where a claim that chance has a part in is given up: (coins, E below). As in the confirmation.
-const FUTILE: [(u32, f64); 3] = [(12, 0.05), (30, 1.0), (56, 3.0)];
+const FUTILE: [(usize, f64); 3] = [(12, 0.05), (30, 1.0), (56, 3.0)];
 
-/// The chance that one of `factors` factors' own E, hedged for chance, reaches `bar` within `coins` coins of its own, where
-/// the value shows at `rate` on one side of the coin and never on the other.
+/// The chance that an E that is hedged for chance reaches `bar` within `coins` coins, where the value shows at `rate` on one
+/// side of the coin and never on the other.
 ///
-/// Exact under two idealisations, by going through the numbers of coins that fell on the trigger with the value, on it
-/// without, and beside it (Markov chain with two absorbing ends): that the bets know the rate (they learn it from earlier
-/// runs), and that each factor's coins come at their even share. On average a coin earns the mutual information between its
-/// side and the value, in nats, less the hedge (growth rate: Kelly 1956). `tests/statistics.rs` holds it against
-/// enumeration and against the confirmation itself.
+/// Exact but for one idealisation, that the bets know the rate (they learn it from earlier runs), by going through the
+/// numbers of coins that fell on the trigger with the value, on it without, and beside it: a Markov chain that ends where
+/// E reaches the bar and where the claim is given up. On average a coin earns the mutual information between its side and
+/// the value, in nats, less the hedge (growth rate: Kelly 1956). `tests/statistics.rs` holds it against enumeration and
+/// against the confirmation itself.
 #[must_use]
-pub fn confirmation_chance(rate: f64, coins: u32, bar: f64, factors: u32) -> f64 {
+pub fn confirmation_chance(rate: f64, coins: u32, bar: f64) -> f64 {
     let hedge = |gain: f64| (0.15 + 0.85 * gain).ln();
     // The bet on the side taken against the fair mixture of both: w(on) / ((w(on) + w(off)) / 2).
     let (hit, miss, off) = (hedge(2.0), hedge(2.0 * (1.0 - rate) / (2.0 - rate)), hedge(2.0 / (2.0 - rate)));
@@ -167,7 +168,8 @@ pub fn confirmation_chance(rate: f64, coins: u32, bar: f64, factors: u32) -> f64
                 next[hits * width + misses] += chance * 0.5;
             }
         }
-        let futile = futile_below(done, factors);
+        let bounds = FUTILE.iter().filter(|(least, _)| done >= *least);
+        let futile = bounds.map(|(_, e)| e.ln()).fold(f64::NEG_INFINITY, f64::max);
         for hits in 0..=done {
             for misses in 0..=done - hits {
                 let chance = &mut next[hits * width + misses];
@@ -187,13 +189,6 @@ pub fn confirmation_chance(rate: f64, coins: u32, bar: f64, factors: u32) -> f64
         std::mem::swap(&mut now, &mut next);
     }
     confirmed
-}
-
-/// The logarithm of a factor's E below which it is given up after so many coins of its own, the others standing alike.
-fn futile_below(coins: usize, factors: u32) -> f64 {
-    let all = count(coins) * f64::from(factors.max(1));
-    let bounds = FUTILE.iter().filter(|(least, _)| all >= f64::from(*least));
-    bounds.map(|(_, e)| e.ln() / f64::from(factors.max(1))).fold(f64::NEG_INFINITY, f64::max)
 }
 
 fn count(n: usize) -> f64 {
