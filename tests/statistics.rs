@@ -66,7 +66,7 @@ fn cramers_v_is_scipys_association() {
         let v = effect::cramers_v(&evidence, &[0], 0);
         close(v, &table["cramers_v"], 1e-9, &table["counts"].to_string());
         let smaller = table["counts"].as_array().unwrap().len().min(table["counts"][0].as_array().unwrap().len());
-        let (runs, smaller) = (evidence.runs().len() as f64, smaller as f64);
+        let [runs, smaller] = [evidence.runs().len(), smaller].map(|n| f64::from(u32::try_from(n).unwrap()));
         close(v * v * runs * (smaller - 1.0), &table["chi_squared"], 1e-9, &table["counts"].to_string());
     }
 }
@@ -139,7 +139,10 @@ fn effects_of_many_levels_are_exact_and_of_very_many_near() {
     assert!((distribution.information(&[0]) - own).abs() < 1e-9, "{} not {own}", distribution.information(&[0]));
 
     // Seventeen factors of two levels, each of which gives a value of its own: drawn, not counted.
-    let rule = |factor: usize| Rule { when: vec![literal(factor, 1..2)], value: Some(ValueId(factor as u32)) };
+    let rule = |factor: usize| Rule {
+        when: vec![literal(factor, 1..2)],
+        value: Some(ValueId(u32::try_from(factor).unwrap())),
+    };
     let rules = RuleList { base: None, rules: (0..17).map(rule).collect() };
     let distribution = effect::Distribution::new(&rules, &space(&[2; 17]));
     assert!((distribution.bits() - 2.0).abs() < 0.02, "{}", distribution.bits());
@@ -362,7 +365,7 @@ fn the_smallest_rate_that_is_confirmed_is_what_the_confirmation_itself_confirms(
     }
     // Without chance: exactly where there are coins enough.
     for (order, e) in [(1, 25.0), (1, 275.0), (2, 25.0)] {
-        let enough = (1..).find(|coins| power::confirmed_rate(order, *coins, e).is_some()).unwrap();
+        let enough = (1..99).find(|coins| power::confirmed_rate(order, *coins, e).is_some()).unwrap();
         assert!(confirmed(order, 1.0, 2 * enough, e) > 0.95, "{enough} coins twice for {order} factors, E {e}");
         assert!(confirmed(order, 1.0, enough - 1, e) < 0.05, "{enough} coins less one for {order} factors, E {e}");
     }

@@ -82,7 +82,7 @@ pub(super) fn power(findings: &Findings) -> Vec<String> {
     let power = &findings.power;
     let coins = power.coins;
     let mut lines = vec![format!(
-        "{} of {} combinations of {} factor{} were run; family-wise error rate {}",
+        "{} of {} combinations of {} factor{} were run; family-wise error rate {}; rates hold with probability .95",
         power.tuples_covered,
         power.tuples_total,
         power.strength,
@@ -286,4 +286,58 @@ pub(super) fn places(finding: &Finding, shown: usize) -> (Vec<&str>, usize) {
 /// `s` where there is not one.
 pub(super) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing;
+
+    #[test]
+    fn an_effect_says_what_each_factor_tells_and_what_only_all_of_them_do() {
+        let mut finding = testing::finding();
+        let told = |finding: &Finding| effect(finding).split(';').next().unwrap_or("").to_owned();
+        assert_eq!(told(&finding), "0.81 bits: timezone alone 0.20, base_url alone 0.05, 0.56 only together");
+        // Each on its own: nothing is left to say.
+        finding.effect.bits = 0.25;
+        assert_eq!(told(&finding), "0.25 bits: timezone alone 0.20, base_url alone 0.05");
+        finding.effect.bits = 0.2;
+        assert_eq!(told(&finding), "0.20 bits: timezone alone 0.20, base_url alone 0.05, 0.05 of it by either");
+        finding.order = 1;
+        assert_eq!(told(&finding), "0.20 bits");
+    }
+
+    #[test]
+    fn findings_of_before_effects_had_shares_and_power_had_orders_are_still_read() {
+        let mut json = serde_json::to_value(testing::findings()).unwrap();
+        for name in ["reach", "coins"] {
+            json["power"].as_object_mut().unwrap().remove(name).unwrap();
+        }
+        for name in ["shares", "interaction_bits", "distinguishable"] {
+            json["findings"][0]["effect"].as_object_mut().unwrap().remove(name).unwrap();
+        }
+        let old: Findings = serde_json::from_value(json).unwrap();
+        assert_eq!(effect(&old.findings[0]), "0.81 bits; Cramér's V 1.00");
+        assert_eq!(power(&old).len(), 2);
+        assert!(power(&old)[1].contains("at a rate of 0.21 or more"), "{:?}", power(&old));
+    }
+
+    #[test]
+    fn power_says_what_could_not_have_been_confirmed() {
+        let findings = testing::findings();
+        let lines = power(&findings);
+        assert!(
+            lines[2].ends_with("(seen if it shows at a rate of 0.78); once suspected, confirmed from a rate of 0.25")
+        );
+        assert!(
+            lines[3].ends_with(
+                "(50 %), and what needs one of the others was not seen; 96 coins could not have confirmed it"
+            ),
+            "{}",
+            lines[3]
+        );
+        let mut sure = findings.clone();
+        sure.power.reach[0].confirmed_rate = Some(1.0);
+        assert!(power(&sure)[1].ends_with("coins could have confirmed it without chance only"));
+    }
 }
