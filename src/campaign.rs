@@ -9,11 +9,11 @@ use crate::attribution::power;
 use crate::attribution::procedure::{Judged, Need, Procedure};
 use crate::attribution::screen;
 use crate::capture::{Capture, Record};
-use crate::cell::Cell;
+use crate::cell::{Cell, Phase};
 use crate::design::{self, CoverDesign, Space};
 use crate::feature::{Extractor, Observation};
 use crate::finding::group::{self, Material};
-use crate::finding::{CellCounts, Findings, Power, SCHEMA_VERSION, Verdict};
+use crate::finding::{CellCounts, Coins, Findings, Power, Reach, SCHEMA_VERSION, Verdict};
 use crate::scenario::Scenario;
 
 /// Cells that the engine may lose before a run says that it is inconclusive.
@@ -279,16 +279,34 @@ impl Campaign {
 
     fn power(&self, unexplained: Vec<String>) -> Power {
         let design = self.procedure.design();
-        Power {
-            strength: design.strength,
-            tuples_covered: design.tuples_covered,
-            tuples_total: design.tuples_total,
-            alpha: self.scenario.design.alpha,
-            smallest_rate: self
-                .procedure
-                .board()
-                .with(|evidence| power::smallest_rate(evidence, &self.space, usize::from(design.strength))),
-            unexplained,
-        }
+        let options = &self.scenario.design;
+        let (_, planned, _) = self.procedure.counts();
+        let claims = self.procedure.judged().iter().map(|judged| judged.claims).max().unwrap_or(0);
+        let e_needed = power::e_needed(claims, options.alpha);
+        self.procedure.board().with(|evidence| {
+            let flipped = evidence.runs().iter().filter(|run| run.cell.phase == Phase::Confirm).count();
+            let available = power::coins_available(options.budget as usize, planned.saturating_sub(flipped));
+            let reach = (1..=u32::from(design.strength).max(2) + 1).filter_map(|order| {
+                let exposure = power::exposure(evidence, &self.space, order as usize)?;
+                Some(Reach {
+                    order,
+                    covered: exposure.covered,
+                    total: exposure.total,
+                    runs: exposure.least,
+                    seen_rate: power::seen_rate(exposure.least),
+                    confirmed_rate: power::confirmed_rate(order, available, e_needed),
+                })
+            });
+            Power {
+                strength: design.strength,
+                tuples_covered: design.tuples_covered,
+                tuples_total: design.tuples_total,
+                alpha: options.alpha,
+                smallest_rate: power::smallest_rate(evidence, &self.space, usize::from(design.strength)),
+                unexplained,
+                reach: reach.collect(),
+                coins: Coins { e_needed, needed: power::coins_needed(e_needed), available },
+            }
+        })
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::evidence::Value;
+use super::level_class::LevelClasses;
 use crate::cell::Assignment;
 use crate::design::Space;
 
@@ -87,53 +88,64 @@ impl RuleList {
     }
 
     /// The same function in canonical form: factors on which it does not depend are gone, and each value other than the
-    /// base value has disjoint maximal boxes in lexicographic order.
+    /// base value has disjoint maximal boxes in lexicographic order. Combinations that constraints forbid have no value:
+    /// they fit every box and speak for no factor.
     #[must_use]
     pub fn canonical(&self, space: &Space) -> Self {
         let mut factors = self.factors();
-        let Some(mut table) = self.table(space, &factors) else { return self.clone() };
+        // Levels that no rule and no constraint tell apart stay together in every box.
+        let classes = LevelClasses::new(space, &factors, Some(self));
+        if classes.size().is_none_or(|size| size > TABLE_LIMIT) {
+            return self.clone();
+        }
+        let mut cell = space.baseline();
+        let mut table: BTreeMap<Vec<usize>, Option<Value>> = BTreeMap::new();
+        for tuple in classes.all() {
+            let levels = classes.first_levels(&tuple);
+            for (factor, level) in factors.iter().zip(&levels) {
+                cell.0[*factor] = *level;
+            }
+            table.insert(tuple, classes.allowed(&levels).then(|| self.predict(&cell)));
+        }
+        // Where each factor that is left stands in the classes.
+        let mut positions: Vec<usize> = (0..factors.len()).collect();
         let mut at = 0;
         while at < factors.len() {
-            let inert = table.iter().all(|(key, value)| {
-                let mut other = key.clone();
-                other[at] = 0;
-                table.get(&other) == Some(value)
-            });
-            if inert {
+            if let Some(without) = without(&table, at) {
                 factors.remove(at);
-                table = table
-                    .into_iter()
-                    .filter(|(key, _)| key[at] == 0)
-                    .map(|(mut key, value)| {
-                        key.remove(at);
-                        (key, value)
-                    })
-                    .collect();
+                positions.remove(at);
+                table = without;
             } else {
                 at += 1;
             }
         }
-        let mut open: BTreeMap<Vec<u16>, Value> = table.into_iter().filter(|(_, value)| *value != self.base).collect();
+        let mut open: BTreeMap<Vec<usize>, Value> = (table.iter())
+            .filter_map(|(key, value)| Some((key.clone(), (*value)?)))
+            .filter(|(_, value)| *value != self.base)
+            .collect();
         let mut rules = Vec::new();
         while let Some((corner, value)) = open.first_key_value().map(|(key, value)| (key.clone(), *value)) {
-            let mut sides: Vec<BTreeSet<u16>> = corner.iter().map(|level| BTreeSet::from([*level])).collect();
+            let mut sides: Vec<BTreeSet<usize>> = corner.iter().map(|class| BTreeSet::from([*class])).collect();
             for at in 0..factors.len() {
-                for level in 0..space.levels[factors[at]] {
+                for class in 0..classes.count(positions[at]) {
                     let mut wider = sides.clone();
-                    wider[at] = BTreeSet::from([level]);
-                    if product(&wider).all(|key| open.get(&key) == Some(&value)) {
-                        sides[at].insert(level);
+                    wider[at] = BTreeSet::from([class]);
+                    if product(&wider).all(|key| table.get(&key) == Some(&None) || open.get(&key) == Some(&value)) {
+                        sides[at].insert(class);
                     }
                 }
             }
             for key in product(&sides).collect::<Vec<_>>() {
                 open.remove(&key);
             }
-            let when = factors
-                .iter()
-                .zip(sides)
-                .filter(|(factor, levels)| levels.len() < usize::from(space.levels[**factor]))
-                .map(|(factor, levels)| Literal { factor: *factor, levels })
+            let when = sides
+                .into_iter()
+                .enumerate()
+                .map(|(at, side)| Literal {
+                    factor: factors[at],
+                    levels: side.iter().flat_map(|class| classes.levels(positions[at], *class)).copied().collect(),
+                })
+                .filter(|literal| literal.levels.len() < usize::from(space.levels[literal.factor]))
                 .collect();
             rules.push(Rule { when, value });
         }
@@ -141,7 +153,23 @@ impl RuleList {
     }
 }
 
-fn product(sides: &[BTreeSet<u16>]) -> impl Iterator<Item = Vec<u16>> + '_ {
+/// A function's table (`None`: no value) without the factor at `at`, if it does not depend on it.
+fn without(table: &BTreeMap<Vec<usize>, Option<Value>>, at: usize) -> Option<BTreeMap<Vec<usize>, Option<Value>>> {
+    let mut rest: BTreeMap<Vec<usize>, Option<Value>> = BTreeMap::new();
+    for (key, value) in table {
+        let mut key = key.clone();
+        key.remove(at);
+        let known = rest.entry(key).or_insert(*value);
+        match (*known, value) {
+            (Some(one), Some(other)) if one != *other => return None,
+            (None, _) => *known = *value,
+            _ => {}
+        }
+    }
+    Some(rest)
+}
+
+fn product(sides: &[BTreeSet<usize>]) -> impl Iterator<Item = Vec<usize>> + '_ {
     let total: usize = sides.iter().map(BTreeSet::len).product();
     (0..total).map(move |mut code| {
         let mut key = vec![0; sides.len()];
@@ -158,6 +186,7 @@ mod tests {
     use super::*;
     use crate::design::feasible::Constraints;
     use crate::feature::ValueId;
+    use crate::scenario::Forbidden;
 
     fn literal(factor: usize, levels: &[u16]) -> Literal {
         Literal { factor, levels: levels.iter().copied().collect() }
@@ -223,5 +252,38 @@ mod tests {
                 assert_eq!(canonical.predict(&cell), list.predict(&cell));
             }
         }
+    }
+
+    #[test]
+    fn forbidden_combinations_neither_split_a_box_nor_hold_a_factor() {
+        let levels = vec![3, 3, 2];
+        // Level 2 of factor 0 goes with nothing but level 0 of factor 1.
+        let forbidden = vec![Forbidden { when: vec![(0, vec![2]), (1, vec![1, 2])] }];
+        let tied = Space { levels: levels.clone(), constraints: Constraints::new(levels, forbidden) };
+        let one = |when| Rule { when, value: None };
+        // Learned from either end: the forbidden (2, 1) is inside one and outside the other.
+        let wide =
+            RuleList { base: Some(ValueId(0)), rules: vec![one(vec![literal(0, &[1, 2]), literal(1, &[0, 1])])] };
+        let narrow = RuleList {
+            base: Some(ValueId(0)),
+            rules: vec![one(vec![literal(0, &[2])]), one(vec![literal(0, &[1]), literal(1, &[0, 1])])],
+        };
+        assert_eq!(wide.canonical(&tied), narrow.canonical(&tied));
+        assert_eq!(wide.canonical(&tied), wide);
+        assert_ne!(wide.canonical(&space(&[3, 3, 2])), narrow.canonical(&space(&[3, 3, 2])));
+        // A factor that only forbidden cells speak for is none.
+        let empty = RuleList { base: None, rules: vec![one(vec![literal(0, &[2]), literal(1, &[1])])] };
+        let spoken = RuleList { base: Some(ValueId(0)), rules: empty.rules };
+        assert!(spoken.canonical(&tied).factors().is_empty());
+    }
+
+    #[test]
+    fn levels_by_the_hundred_have_a_canonical_form_too() {
+        let space = space(&[600, 150]);
+        let (zones, hosts): (Vec<u16>, Vec<u16>) = ((7..27).collect(), (1..150).collect());
+        let rule = |zones: &[u16]| Rule { when: vec![literal(0, zones), literal(1, &hosts)], value: None };
+        let one = RuleList { base: Some(ValueId(0)), rules: vec![rule(&zones)] };
+        let two = RuleList { base: Some(ValueId(0)), rules: vec![rule(&zones[9..]), rule(&zones[..9])] };
+        assert_eq!(one, two.canonical(&space));
     }
 }

@@ -29,6 +29,12 @@ impl Constraints {
         self.forbidden.is_empty()
     }
 
+    /// What is forbidden.
+    #[must_use]
+    pub fn forbidden(&self) -> &[Forbidden] {
+        &self.forbidden
+    }
+
     /// Whether a complete cell is allowed.
     #[must_use]
     pub fn allows(&self, cell: &Assignment) -> bool {

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use sha2::Digest as _;
 
 use super::{Class, Effect, Excerpt, Finding, Reproduce, Rule, Support, classify, codepoint, disclose, explain};
-use crate::attribution::effect;
 use crate::attribution::evidence::{Evidence, Value};
+use crate::attribution::level_class::LevelClasses;
 use crate::attribution::procedure::Judged;
 use crate::attribution::rule::RuleList;
+use crate::attribution::{correction, effect};
 use crate::capture::Capture;
 use crate::cell::Assignment;
 use crate::design::Space;
@@ -108,15 +109,34 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
 
 fn partition(space: &Space, rules: &RuleList) -> Partition {
     let mut numbers: BTreeMap<Value, usize> = BTreeMap::new();
-    let Some(table) = rules.table(space, &rules.factors()) else { return Vec::new() };
-    table
-        .values()
-        .map(|value| {
-            let next = numbers.len();
-            *numbers.entry(*value).or_insert(next)
-        })
-        .collect()
+    let factors = rules.factors();
+    let mut number = |value: Value| {
+        let next = numbers.len();
+        *numbers.entry(value).or_insert(next)
+    };
+    let allowed = LevelClasses::new(space, &factors, None);
+    match rules.table(space, &factors) {
+        // What constraints forbid has no value, whatever the rules would say of it.
+        Some(table) => (table.iter())
+            .map(|(levels, value)| if allowed.allowed(levels) { number(*value) } else { FORBIDDEN })
+            .collect(),
+        // A table too large to be gone through: levels that the rules do not tell apart stand together.
+        None => LevelClasses::new(space, &factors, Some(rules))
+            .allowed_combinations()
+            .flat_map(|(levels, weight)| {
+                let mut cell = space.baseline();
+                for (factor, level) in factors.iter().zip(&levels) {
+                    cell.0[*factor] = *level;
+                }
+                let place = levels.into_iter().map(usize::from).chain([usize::try_from(weight).unwrap_or(FORBIDDEN)]);
+                place.chain([number(rules.predict(&cell))]).collect::<Vec<_>>()
+            })
+            .collect(),
+    }
 }
+
+/// The number of a combination that has no value.
+const FORBIDDEN: usize = usize::MAX;
 
 /// The levels of a rule that names one factor.
 fn sole_levels(rule: &crate::attribution::rule::Rule) -> Vec<u16> {
@@ -204,8 +224,7 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
         .unwrap_or(best.claim);
     let unconfirmed = weakest.claim.factors.iter().zip(weakest.claim.confirmed_factors(weakest.threshold));
     let suggested = unconfirmed.filter(|(_, confirmed)| !confirmed).map(|(factor, _)| factor_name(*factor)).collect();
-    let p_value = (1.0 / weakest.claim.e).min(1.0);
-    let family = f64::from(u32::try_from(weakest.claims).unwrap_or(u32::MAX));
+    let p_value = correction::anytime_p(weakest.claim.e);
     let observation = |run: usize| Observation {
         levels: &material.evidence.runs()[run].cell.levels,
         capture: &material.captures[run],
@@ -234,12 +253,9 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
         class,
         explained_by,
         excerpt: Excerpt { baseline, variant, codepoints },
-        effect: Effect {
-            bits: effect::bits(rules, material.space),
-            cramers_v: effect::cramers_v(material.evidence, &rules.factors(), best.claim.claim.feature),
-        },
+        effect: strength(material, rules, best.claim.claim.feature),
         p_value,
-        q_value: (p_value * family).min(1.0),
+        q_value: correction::bonferroni(p_value, weakest.claims),
         support: Support { agree, disagree, coins: weakest.claim.coins.iter().sum() },
         disclosed,
         reproduce: Reproduce {
@@ -247,6 +263,18 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
             variant_cell: cell(best.variant_run),
             command: format!("parallax run scenarios/{}.toml --seed {}", material.scenario.name, material.seed),
         },
+    }
+}
+
+fn strength(material: Material<'_>, rules: &RuleList, feature: usize) -> Effect {
+    let distribution = effect::Distribution::new(rules, material.space);
+    let name = |factor: usize| material.scenario.factors[factor].name.clone();
+    Effect {
+        bits: distribution.bits(),
+        shares: distribution.shares().into_iter().map(|(factor, share)| (name(factor), share)).collect(),
+        interaction_bits: distribution.interaction(),
+        distinguishable: u32::try_from(distribution.groups()).unwrap_or(u32::MAX),
+        cramers_v: effect::cramers_v(material.evidence, &rules.factors(), feature),
     }
 }
 

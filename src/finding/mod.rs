@@ -64,7 +64,7 @@ pub struct CellCounts {
 }
 
 /// What this design could have missed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Power {
     /// Strength of the covering array: every combination of levels of this many factors was run at least once.
     pub strength: u8,
@@ -79,6 +79,46 @@ pub struct Power {
     pub smallest_rate: f64,
     /// Signals seen that could be explained by no factor, or were not confirmed.
     pub unexplained: Vec<String>,
+    /// What the cover phase could have seen, and the coins have confirmed, of a main effect, of two factors together, of
+    /// three, and of one factor more than the array's strength. An order that the scenario has too few factors for is not
+    /// there.
+    #[serde(default)]
+    pub reach: Vec<Reach>,
+    /// Fair coins.
+    #[serde(default)]
+    pub coins: Coins,
+}
+
+/// What this design could have missed of dependences on one number of factors, each on the narrowest levels: one level of
+/// each factor.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reach {
+    /// How many factors act together.
+    pub order: u32,
+    /// Combinations of so many factors' levels that the cover phase ran.
+    pub covered: u64,
+    /// All that constraints allow. What depends on one of the others was not seen.
+    pub total: u64,
+    /// Runs of the cover phase that had the combination which was run least; 0 where not all were run.
+    pub runs: u32,
+    /// The smallest rate at which a value may show under that combination and yet be seen in one of those runs with probability
+    /// .95 (`1 − .05^(1/runs)`); `null` where there were none.
+    pub seen_rate: Option<f64>,
+    /// The smallest rate at which a value that shows under a combination, and nowhere else, would have been confirmed with
+    /// probability .95 once it was suspected, each factor by coins of its own, with the cells that were left for coins. 1
+    /// where only a dependence without chance would; `null` where not even that.
+    pub confirmed_rate: Option<f64>,
+}
+
+/// The coins that a dependence more than those found would have had to pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Coins {
+    /// The E that it would have had to reach: claims, and one more, by α's share.
+    pub e_needed: f64,
+    /// Coins that a dependence without chance needs for that: `log2(e_needed)`, as each at best doubles E.
+    pub needed: u32,
+    /// Cells that were left for coins.
+    pub available: u32,
 }
 
 /// How visible a difference is to a person.
@@ -166,11 +206,24 @@ pub struct CodePoint {
     pub name: String,
 }
 
-/// How strong a dependence is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// How strong a dependence is. All but Cramér's V are of the learned rule, each combination of its factors' levels (that
+/// constraints allow) counting the same.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
-    /// Mutual information between the factors and the value on the learned rule, uniform levels, in bits.
+    /// Mutual information between the factors and the value, in bits.
     pub bits: f64,
+    /// Mutual information between each factor alone and the value, in bits, by the factor's name. What is left of `bits` is
+    /// told by factors together only.
+    #[serde(default)]
+    pub shares: BTreeMap<String, f64>,
+    /// Interaction information of the factors and the value, in bits, for two and three factors; else `null`. Above 0 what
+    /// needs all factors at once (1 for XOR, less for a gate), 0 where each acts on its own, below 0 where factors that
+    /// constraints tie together tell the same, or where one of three chooses which other counts.
+    #[serde(default)]
+    pub interaction_bits: Option<f64>,
+    /// Into how many groups an endpoint that sees only the value could sort environments: the number of values.
+    #[serde(default)]
+    pub distinguishable: u32,
     /// Cramér's V between the factors' levels and the value on the runs, 0 to 1.
     pub cramers_v: f64,
 }

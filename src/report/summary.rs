@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::finding::{Class, CodePoint, Finding, Findings, Rule, Verdict};
+use crate::finding::{Class, CodePoint, Finding, Findings, Reach, Rule, Verdict};
 use crate::store::Manifest;
 
 /// Findings by what a reader should do about them.
@@ -97,31 +97,101 @@ pub(super) fn cells(findings: &Findings) -> String {
     )
 }
 
-/// What the design covered and could have missed.
-pub(super) fn power(findings: &Findings) -> String {
+/// What the design covered and could have missed, in a line each.
+pub(super) fn power(findings: &Findings) -> Vec<String> {
     let power = &findings.power;
-    format!(
-        "{} of {} combinations of {} factor{} were run; a marker that shows under the rarest of them at a rate of {:.2} \
-         or more would be seen with probability .95; family-wise error rate {}",
+    let coins = power.coins;
+    let mut lines = vec![format!(
+        "{} of {} combinations of {} factor{} were run; family-wise error rate {}; rates hold with probability .95",
         power.tuples_covered,
         power.tuples_total,
         power.strength,
         plural(usize::from(power.strength)),
-        power.smallest_rate,
         power.alpha
-    )
+    )];
+    lines.extend(power.reach.iter().map(|reach| self::reach(reach, coins.available)));
+    if power.reach.is_empty() {
+        lines.push(format!(
+            "what shows under the rarest of them at a rate of {:.2} or more would be seen with probability .95",
+            power.smallest_rate
+        ));
+    }
+    if coins.needed > 0 {
+        lines.push(format!(
+            "coins: a dependence without chance needs {} at least (E ≥ {}); {} cell{} were left for them",
+            coins.needed,
+            number(coins.e_needed),
+            coins.available,
+            plural(coins.available as usize)
+        ));
+    }
+    lines
 }
 
-/// `E ≥ 1.3e4 (p 7.9e-5, q 2.4e-4) · 1.00 bits, V 0.98 · 198 of 201 cells agree · 24 coins`.
+/// `2 factors: all 80 combinations were run, the rarest 2 times; seen from a rate of 0.78, …`.
+fn reach(reach: &Reach, coins: u32) -> String {
+    let subject = match reach.order {
+        1 => String::from("1 factor"),
+        order => format!("{order} factors"),
+    };
+    let met = if reach.covered < reach.total {
+        format!(
+            "{} of {} combinations of levels were run ({} %), and what needs one of the others was not seen",
+            reach.covered,
+            reach.total,
+            reach.covered.saturating_mul(100) / reach.total.max(1)
+        )
+    } else {
+        let each = if reach.order == 1 { "levels" } else { "combinations of levels" };
+        let seen = reach.seen_rate.map_or(String::new(), |rate| format!(" (seen if it shows at a rate of {rate:.2})"));
+        format!(
+            "all {} {each} were run, the rarest {} time{}{seen}",
+            reach.total,
+            reach.runs,
+            plural(reach.runs as usize)
+        )
+    };
+    let confirmed = match reach.confirmed_rate {
+        None => format!("{coins} coins could not have confirmed it"),
+        Some(rate) if rate >= 1.0 => String::from("coins could have confirmed it without chance only"),
+        Some(rate) => format!("once suspected, confirmed from a rate of {rate:.2}"),
+    };
+    format!("{subject}: {met}; {confirmed}")
+}
+
+/// `0.72 bits: timezone alone 0.20, base_url alone 0.05, 0.47 only together; 2 groups of environments can be told apart`.
+pub(super) fn effect(finding: &Finding) -> String {
+    let effect = &finding.effect;
+    let mut text = format!("{:.2} bits", effect.bits);
+    if finding.order > 1 && !effect.shares.is_empty() {
+        let share = |name: &String| effect.shares.get(name).map(|share| format!("{name} alone {share:.2}"));
+        let mut parts: Vec<String> = finding.factors.iter().filter_map(share).collect();
+        let together = effect.bits - effect.shares.values().sum::<f64>();
+        if together >= LEAST_SHOWN {
+            parts.push(format!("{together:.2} only together"));
+        } else if together <= -LEAST_SHOWN {
+            // Constraints can tie factors to each other.
+            parts.push(format!("{:.2} of it by either", -together));
+        }
+        text = format!("{text}: {}", parts.join(", "));
+    }
+    if effect.distinguishable > 0 {
+        text = format!("{text}; {} groups of environments can be told apart", effect.distinguishable);
+    }
+    format!("{text}; Cramér's V {:.2}", effect.cramers_v)
+}
+
+/// Less than this is 0.00 in two digits.
+const LEAST_SHOWN: f64 = 0.005;
+
+/// `E = 1.3e4 (p 7.9e-5, q 2.4e-4) · 198 of 201 cells agree · 24 coins`.
 pub(super) fn evidence(finding: &Finding) -> String {
     let support = finding.support;
     format!(
-        "E = {} (p {}, q {}) · {:.2} bits, V {:.2} · {} of {} cells agree · {} coin{}",
+        "E = {} (p {}, q {}) · {} of {} cells agree · {} coin{}",
         number(if finding.p_value > 0.0 { 1.0 / finding.p_value } else { f64::INFINITY }),
         number(finding.p_value),
         number(finding.q_value),
-        finding.effect.bits,
-        finding.effect.cramers_v,
         support.agree,
         u64::from(support.agree) + u64::from(support.disagree),
         support.coins,
@@ -277,7 +347,7 @@ pub(super) fn plural(count: usize) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testing::finding;
+    use crate::report::testing::{self, finding};
 
     fn rule(levels: &[&str], value: &str) -> Rule {
         let levels = levels.iter().map(|level| (*level).to_owned()).collect();
@@ -299,5 +369,53 @@ mod tests {
         assert_eq!(suggested(&finding()), None);
         let finding = Finding { suggested: vec!["timezone".into()], ..finding() };
         assert!(suggested(&finding).is_some_and(|text| text.contains("needs timezone is suggested")));
+    }
+
+    #[test]
+    fn an_effect_says_what_each_factor_tells_and_what_only_all_of_them_do() {
+        let mut finding = testing::finding();
+        let told = |finding: &Finding| effect(finding).split(';').next().unwrap_or("").to_owned();
+        assert_eq!(told(&finding), "0.81 bits: timezone alone 0.20, base_url alone 0.05, 0.56 only together");
+        // Each on its own: nothing is left to say.
+        finding.effect.bits = 0.25;
+        assert_eq!(told(&finding), "0.25 bits: timezone alone 0.20, base_url alone 0.05");
+        finding.effect.bits = 0.2;
+        assert_eq!(told(&finding), "0.20 bits: timezone alone 0.20, base_url alone 0.05, 0.05 of it by either");
+        finding.order = 1;
+        assert_eq!(told(&finding), "0.20 bits");
+    }
+
+    #[test]
+    fn findings_of_before_effects_had_shares_and_power_had_orders_are_still_read() {
+        let mut json = serde_json::to_value(testing::findings()).unwrap();
+        for name in ["reach", "coins"] {
+            json["power"].as_object_mut().unwrap().remove(name).unwrap();
+        }
+        for name in ["shares", "interaction_bits", "distinguishable"] {
+            json["findings"][0]["effect"].as_object_mut().unwrap().remove(name).unwrap();
+        }
+        let old: Findings = serde_json::from_value(json).unwrap();
+        assert_eq!(effect(&old.findings[0]), "0.81 bits; Cramér's V 1.00");
+        assert_eq!(power(&old).len(), 2);
+        assert!(power(&old)[1].contains("at a rate of 0.21 or more"), "{:?}", power(&old));
+    }
+
+    #[test]
+    fn power_says_what_could_not_have_been_confirmed() {
+        let findings = testing::findings();
+        let lines = power(&findings);
+        assert!(
+            lines[2].ends_with("(seen if it shows at a rate of 0.78); once suspected, confirmed from a rate of 0.25")
+        );
+        assert!(
+            lines[3].ends_with(
+                "(50 %), and what needs one of the others was not seen; 96 coins could not have confirmed it"
+            ),
+            "{}",
+            lines[3]
+        );
+        let mut sure = findings.clone();
+        sure.power.reach[0].confirmed_rate = Some(1.0);
+        assert!(power(&sure)[1].ends_with("coins could have confirmed it without chance only"));
     }
 }

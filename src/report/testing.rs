@@ -8,7 +8,8 @@ use crate::cell::Cell;
 use crate::engine::target::TargetFacts;
 use crate::feature::Channel;
 use crate::finding::{
-    CellCounts, Class, CodePoint, Effect, Excerpt, Finding, Findings, Power, Reproduce, Rule, Support, Verdict,
+    CellCounts, Class, CodePoint, Coins, Effect, Excerpt, Finding, Findings, Power, Reach, Reproduce, Rule, Support,
+    Verdict,
 };
 use crate::store::Manifest;
 
@@ -42,7 +43,13 @@ pub(crate) fn finding() -> Finding {
                 point("variant", "U+2019", "RIGHT SINGLE QUOTATION MARK"),
             ],
         },
-        effect: Effect { bits: 0.81, cramers_v: 1.0 },
+        effect: Effect {
+            bits: 0.81,
+            shares: BTreeMap::from([("timezone".into(), 0.2), ("base_url".into(), 0.05)]),
+            interaction_bits: Some(0.56),
+            distinguishable: 2,
+            cramers_v: 1.0,
+        },
         p_value: 1e-4,
         q_value: 2e-4,
         support: Support { agree: 20, disagree: 1, coins: 14 },
@@ -79,9 +86,20 @@ pub(crate) fn findings() -> Findings {
             alpha: 0.05,
             smallest_rate: 0.2117,
             unexplained: vec!["one signal without a factor".into()],
+            reach: vec![
+                reach(1, 14, (23, 23), Some(0.1926)),
+                reach(2, 2, (80, 80), Some(0.7764)),
+                reach(3, 0, (61, 120), None),
+            ],
+            coins: Coins { e_needed: 75.0, needed: 7, available: 96 },
         },
         findings: vec![finding(), echo],
     }
+}
+
+fn reach(order: u32, runs: u32, (covered, total): (u64, u64), seen_rate: Option<f64>) -> Reach {
+    let confirmed_rate = (order < 3).then_some(0.25);
+    Reach { order, covered, total, runs, seen_rate, confirmed_rate }
 }
 
 pub(crate) fn manifest() -> Manifest {

@@ -88,7 +88,9 @@ impl Page {
 
     fn foot(&mut self, findings: &Findings) {
         self.heading("What this run can and cannot say");
-        self.labelled("power", &summary::power(findings));
+        for line in summary::power(findings) {
+            self.labelled("power", &line);
+        }
         let not_varied = if findings.not_varied.is_empty() {
             "nothing that is known".to_owned()
         } else {
@@ -196,6 +198,7 @@ impl Page {
                 self.labelled("differs", &format!("{side} has {}", points.join(", ")));
             }
         }
+        self.labelled("effect", &safe(&summary::effect(finding)));
         self.labelled("evidence", &summary::evidence(finding));
         if let Some(suggested) = summary::suggested(finding) {
             self.labelled("", &safe(&suggested));
@@ -357,7 +360,10 @@ mod tests {
             "and 1 more place",
             "echo of a level of hostname",
             "clock, cpus",
-            "rate of 0.21",
+            "0.81 bits: timezone alone 0.20, base_url alone 0.05, 0.56 only together; 2",
+            "1 factor: all 23 levels were run, the rarest 14 times (seen if it shows",
+            "3 factors: 61 of 120 combinations of levels were run (50 %)",
+            "needs 7 at least (E ≥ 75.0); 96 cells were left",
             "one signal without a factor",
             "the second note",
         ] {

@@ -141,7 +141,7 @@ pub(crate) fn findings(notes: Vec<String>) -> Findings {
             tuples_total: 4,
             alpha: 0.05,
             smallest_rate: 0.1,
-            unexplained: Vec::new(),
+            ..Power::default()
         },
         findings: Vec::new(),
     }
