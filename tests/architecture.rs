@@ -72,7 +72,8 @@ const EFFECTFUL: [&str; 17] = [
 ];
 
 /// The one step of the core that looks at files: a scenario, the lists of hosts and the program that it names.
-const READERS: [&str; 3] = ["scenario/check.rs", "scenario/check/target.rs", "scenario/levels.rs"];
+const READERS: [&str; 4] =
+    ["scenario/check.rs", "scenario/check/disclosures.rs", "scenario/check/target.rs", "scenario/levels.rs"];
 
 const LONGEST: usize = 600;
 

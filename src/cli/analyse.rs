@@ -12,6 +12,7 @@ use crate::campaign::Campaign;
 use crate::report::{Json, Markdown, Report as _};
 use crate::run::RunError;
 use crate::run::fold::{Fold, Folded};
+use crate::scenario;
 use crate::store::Folder;
 
 /// Arguments of `parallax analyse`.
@@ -19,6 +20,9 @@ use crate::store::Folder;
 pub(super) struct Arguments {
     /// The run's folder
     run: PathBuf,
+    /// What the vendor says openly; takes the place of what the run was given, and is kept with it
+    #[arg(long, value_name = "FILE")]
+    disclosures: Option<PathBuf>,
     /// Print findings.json instead of the table
     #[arg(long)]
     json: bool,
@@ -26,7 +30,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let folder = Folder::open(&arguments.run)?;
-    let manifest = folder.manifest()?;
+    let mut manifest = folder.manifest()?;
+    if let Some(disclosures) = &arguments.disclosures {
+        manifest.scenario.disclosed = scenario::load_disclosures(disclosures, &manifest.scenario.factors)?;
+    }
     let recorded = folder.records()?;
     if recorded.torn {
         console::note("the last record on disk was not whole and is left out");
@@ -47,6 +54,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             )));
         }
     };
+    if arguments.disclosures.is_some() {
+        folder.write_manifest(&manifest)?;
+    }
     folder.write_findings(&findings)?;
     folder.write("report.md", &Markdown.render(&findings, &manifest))?;
     if arguments.json {

@@ -5,6 +5,7 @@ mod clean;
 mod completions;
 mod console;
 mod diagnose;
+mod disclose;
 pub mod doctor;
 pub mod exit;
 mod failure;
@@ -14,6 +15,7 @@ mod report;
 mod run;
 mod schema;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -42,12 +44,14 @@ enum Command {
     Analyse(analyse::Arguments),
     /// Print the report of a stored run
     Report(report::Arguments),
+    /// Draft a disclosures file from what a run found
+    Disclose(disclose::Arguments),
     /// Say what this machine can do, and how to mend what it can't
     Doctor,
     /// Remove what runs have left behind: containers, networks' holders, images and cached targets
     Clean(clean::Arguments),
-    /// Print the JSON Schema of scenarios
-    Schema,
+    /// Print the JSON Schema of scenarios, or of disclosures
+    Schema(schema::Arguments),
     /// Print completions for a shell
     Completions(completions::Arguments),
 }
@@ -78,9 +82,10 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Disclose(arguments) => disclose::run(&arguments),
         Command::Doctor => diagnose::run(),
         Command::Clean(arguments) => clean::run(&arguments),
-        Command::Schema => schema::run(),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }
@@ -92,6 +97,20 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
         .build()
         .map_err(|error| Failure::engine(format!("the machine refused to start threads: {error}")))?;
     Ok(runtime.block_on(work))
+}
+
+/// Writes a file that must not be there yet: a command never takes the place of what somebody wrote.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let refused = |error: std::io::Error| Failure::usage(format!("{} cannot be written: {error}", path.display()));
+    let mut file = fs_err::OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            Failure::usage(format!("{} is there already; name another file", path.display()))
+        } else {
+            refused(error)
+        }
+    })?;
+    file.write_all(bytes).map_err(refused)
 }
 
 #[cfg(test)]

@@ -33,6 +33,9 @@ pub(super) struct Arguments {
     /// Folder of the run; default: runs/SCENARIO-SEED-TIME
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// What the vendor says openly; takes the place of the scenario's own [[disclosed]]
+    #[arg(long, value_name = "FILE")]
+    disclosures: Option<PathBuf>,
     /// Go on with the run in the folder, if there is one
     #[arg(long, requires = "out")]
     resume: bool,
@@ -92,7 +95,10 @@ impl From<EngineArgument> for Choice {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let scenario = arguments.source.load()?;
+    let mut scenario = arguments.source.load()?;
+    if let Some(disclosures) = &arguments.disclosures {
+        scenario.disclosed = scenario::load_disclosures(disclosures, &scenario.factors)?;
+    }
     let path = &arguments.source.scenario;
     let scenario_text = fs_err::read_to_string(path).map_err(|error| Failure::usage(error.to_string()))?;
     // With --resume the seed is that of the run in the folder.
@@ -129,9 +135,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Ok(ended) => ended,
         Err(RunError::Interrupted) => {
             return Err(Failure::engine(format!(
-                "interrupted; go on with: parallax run {} --out {} --resume",
+                "interrupted; go on with: parallax run {} --out {}{} --resume",
                 path.display(),
-                out.display()
+                out.display(),
+                arguments.disclosures.as_ref().map_or_else(String::new, |f| format!(" --disclosures {}", f.display()))
             )));
         }
         Err(error) => return Err(error.into()),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::engine::target::TargetFacts;
 use crate::feature::Channel;
 use crate::finding::{
-    CellCounts, Class, CodePoint, Effect, Excerpt, Finding, Findings, Power, Reproduce, Rule, Support, Verdict,
+    CellCounts, Class, CodePoint, Effect, Excerpt, Finding, Findings, Power, Reproduce, Rule, Stale, StaleReason,
+    Support, Verdict,
 };
 use crate::store::Manifest;
 
@@ -19,6 +20,7 @@ pub(crate) fn finding() -> Finding {
         id: "f0123456789".into(),
         channel: Channel::Body,
         places: (0..5).map(|n| format!("POST /v1/messages · messages[{n}]")).collect(),
+        channels: vec![Channel::Body],
         factors: vec!["timezone".into(), "base_url".into()],
         suggested: Vec::new(),
         order: 2,
@@ -52,6 +54,16 @@ pub(crate) fn finding() -> Finding {
     }
 }
 
+fn stale() -> Stale {
+    Stale {
+        factors: vec!["proxy".into()],
+        place: "*\u{202e}date*".into(),
+        says: "the date | \u{1b}[31mis local".into(),
+        why: StaleReason::Contradicted,
+        contradicted_by: vec!["f0123456789".into()],
+    }
+}
+
 pub(crate) fn findings() -> Findings {
     let echo = Finding {
         id: "f1".into(),
@@ -77,6 +89,8 @@ pub(crate) fn findings() -> Findings {
             smallest_rate: 0.2117,
             unexplained: vec!["one signal without a factor".into()],
         },
+        inconclusive: false,
+        stale: vec![stale()],
         findings: vec![finding(), echo],
     }
 }

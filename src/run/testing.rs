@@ -140,6 +140,8 @@ pub(crate) fn findings(notes: Vec<String>) -> Findings {
             smallest_rate: 0.1,
             unexplained: Vec::new(),
         },
+        inconclusive: false,
+        stale: Vec::new(),
         findings: Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! From document to [`Scenario`]: every check, each refusal with its place underlined.
 
 mod design;
+mod disclosures;
 mod factor;
 mod level;
 mod target;
@@ -10,6 +11,8 @@ use std::path::Path;
 
 use serde::Deserialize as _;
 use toml::de::{DeTable, Deserializer};
+
+pub use disclosures::{load_disclosures, parse_disclosures};
 
 use super::document::{Document, StubDocument};
 use super::error::{Refusal, Refusals, ScenarioError, Sources, alternatives, did_you_mean};

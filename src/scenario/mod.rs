@@ -9,6 +9,7 @@ mod factor;
 mod facts;
 mod levels;
 pub mod path;
+pub mod pattern;
 mod placed;
 pub mod placeholder;
 mod quantity;
@@ -20,9 +21,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{load, parse};
+pub use check::{load, load_disclosures, parse, parse_disclosures};
 pub use constraint::Forbidden;
-pub use document::json_schema;
+pub use document::{disclosures_json_schema, json_schema};
 pub use error::ScenarioError;
 pub use factor::{Factor, FactorKind, Level, WELL_KNOWN};
 
@@ -182,4 +183,10 @@ pub struct Disclosed {
     pub place: String,
     /// What the vendor says.
     pub says: String,
+    /// The version since which it is so, where the vendor says that too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
 }
+
+/// Version of disclosures files.
+pub const DISCLOSURES_VERSION: u32 = 1;
