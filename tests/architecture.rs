@@ -17,17 +17,21 @@ const CORE: [&str; 9] =
     ["cell", "capture", "scenario", "wire", "design", "feature", "attribution", "finding", "campaign"];
 
 /// The parts beside the core, and what each may use.
-const EFFECTS: [(&str, &[&str]); 6] = [
+const EFFECTS: [(&str, &[&str]); 7] = [
     ("gateway", &["cell", "capture", "scenario", "wire"]),
     ("engine", &["cell", "capture", "scenario", "gateway"]),
     ("store", &["cell", "capture", "scenario", "finding", "engine::target"]),
     ("report", &["cell", "capture", "scenario", "feature", "finding", "store::Manifest"]),
     ("run", &["cell", "capture", "scenario", "finding", "campaign", "engine", "gateway", "store"]),
-    ("cli", &["cell", "scenario", "finding", "campaign", "engine", "gateway", "store", "report", "run"]),
+    (
+        "attestation",
+        &["cell", "capture", "scenario", "design", "feature", "finding", "engine::target", "store::Manifest"],
+    ),
+    ("cli", &["cell", "scenario", "finding", "campaign", "engine", "gateway", "store", "report", "run", "attestation"]),
 ];
 
 /// Outside libraries and the only places that may know them.
-const OWNERS: [(&str, &[&str]); 20] = [
+const OWNERS: [(&str, &[&str]); 22] = [
     ("bollard", &["engine/docker/"]),
     ("indicatif", &["cli/console.rs"]),
     ("tabled", &["cli/", "report/text.rs"]),
@@ -36,7 +40,7 @@ const OWNERS: [(&str, &[&str]); 20] = [
     ("clap_complete", &["cli/"]),
     ("tracing_subscriber", &["cli/"]),
     ("miette", &["cli/", "scenario/"]),
-    ("toml", &["scenario/"]),
+    ("toml", &["scenario/", "attestation/policy.rs"]),
     ("rustls", &["gateway/"]),
     ("tokio_rustls", &["gateway/"]),
     ("rcgen", &["gateway/"]),
@@ -48,6 +52,9 @@ const OWNERS: [(&str, &[&str]); 20] = [
     ("zstd", &["store/", "wire/", "feature/flatten.rs"]),
     ("caps", &["engine/"]),
     ("tempfile", &["store/", "engine/"]),
+    // The gateway's is the module of the same name in rustls.
+    ("ring", &["attestation/key.rs", "gateway/tls.rs"]),
+    ("pem", &["attestation/key.rs"]),
 ];
 
 /// What the core must not touch: files, clocks, the environment, processes, threads, chance without a seed.

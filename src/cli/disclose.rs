@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     match &arguments.out {
         None => console::print(text.as_bytes()),
         Some(path) => {
-            super::write_new(path, text.as_bytes())?;
+            super::write_new(path, text.as_bytes(), 0o644)?;
             console::note(&format!(
                 "{} disclosures drafted in {}: say why, and widen or narrow the places",
                 entries.len(),

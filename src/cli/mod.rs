@@ -1,6 +1,8 @@
 //! The **command line**: one file a command. Parses, calls, prints, and says by its exit code what came of it.
 
 mod analyse;
+mod badge;
+mod certify;
 mod clean;
 mod completions;
 mod console;
@@ -10,10 +12,12 @@ pub mod doctor;
 pub mod exit;
 mod failure;
 mod hidden;
+mod keygen;
 mod plan;
 mod report;
 mod run;
 mod schema;
+mod verify;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -44,6 +48,14 @@ enum Command {
     Analyse(analyse::Arguments),
     /// Print the report of a stored run
     Report(report::Arguments),
+    /// Make a key pair for signing statements
+    Keygen(keygen::Arguments),
+    /// State what a run showed, signed: a DSSE envelope with an in-toto statement
+    Certify(certify::Arguments),
+    /// Check a statement: signature, subject, policy, and with its run the findings
+    Verify(verify::Arguments),
+    /// Draw a result as a small SVG
+    Badge(badge::Arguments),
     /// Draft a disclosures file from what a run found
     Disclose(disclose::Arguments),
     /// Say what this machine can do, and how to mend what it can't
@@ -82,6 +94,10 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Keygen(arguments) => keygen::run(&arguments),
+        Command::Certify(arguments) => certify::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Badge(arguments) => badge::run(&arguments),
         Command::Disclose(arguments) => disclose::run(&arguments),
         Command::Doctor => diagnose::run(),
         Command::Clean(arguments) => clean::run(&arguments),
@@ -100,10 +116,11 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
 }
 
 /// Writes a file that must not be there yet: a command never takes the place of what somebody wrote.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
     let refused = |error: std::io::Error| Failure::usage(format!("{} cannot be written: {error}", path.display()));
-    let mut file = fs_err::OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(|error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
             Failure::usage(format!("{} is there already; name another file", path.display()))
         } else {

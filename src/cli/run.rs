@@ -60,6 +60,48 @@ pub(super) struct ScenarioArguments {
     budget: Option<u32>,
 }
 
+/// How a command that runs a scenario first runs it.
+#[derive(Clone, Debug, Args)]
+pub(super) struct How {
+    /// Change a value of the scenario, such as target.version=1.2.3
+    #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "For a scenario")]
+    set: Vec<String>,
+    /// Cells at most; changes design.budget
+    #[arg(long, value_name = "N", help_heading = "For a scenario")]
+    budget: Option<u32>,
+    /// What runs the cells
+    #[arg(long, value_enum, default_value_t, env = "PARALLAX_ENGINE", help_heading = "For a scenario")]
+    engine: EngineArgument,
+    /// Cells at once; default: as many as there are processors
+    #[arg(long, value_name = "N", env = "PARALLAX_JOBS", value_parser = clap::value_parser!(u16).range(1..=256),
+          help_heading = "For a scenario")]
+    jobs: Option<u16>,
+    /// Decides the plan; default: random
+    #[arg(long, value_name = "N", help_heading = "For a scenario")]
+    seed: Option<u64>,
+    /// Folder of the run; default: runs/SCENARIO-SEED-TIME
+    #[arg(long, value_name = "DIR", help_heading = "For a scenario")]
+    folder: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Those of a run that another command needs first.
+    pub(super) fn of(scenario: PathBuf, disclosures: Option<PathBuf>, how: &How) -> Self {
+        let How { set, budget, engine, jobs, seed, folder } = how.clone();
+        Self {
+            source: ScenarioArguments { scenario, set, budget },
+            engine,
+            jobs,
+            seed,
+            out: folder,
+            disclosures,
+            resume: false,
+            quiet: false,
+            json: false,
+        }
+    }
+}
+
 impl ScenarioArguments {
     /// What the command line changes.
     pub(super) fn overrides(&self) -> Vec<String> {
@@ -95,6 +137,11 @@ impl From<EngineArgument> for Choice {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    to_folder(arguments).map(|(_, exit)| exit)
+}
+
+/// Runs, and says where the run is kept.
+pub(super) fn to_folder(arguments: &Arguments) -> Result<(PathBuf, Exit), Failure> {
     let mut scenario = arguments.source.load()?;
     if let Some(disclosures) = &arguments.disclosures {
         scenario.disclosed = scenario::load_disclosures(disclosures, &scenario.factors)?;
@@ -156,7 +203,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         }
         console::note(&format!("kept in {}: findings.json, report.md and every record", out.display()));
     }
-    Ok(ended.findings.verdict.into())
+    Ok((out, ended.findings.verdict.into()))
 }
 
 /// Waits for Ctrl-C or a request to end.
