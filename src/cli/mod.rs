@@ -4,6 +4,7 @@ mod analyse;
 mod badge;
 mod certify;
 mod clean;
+mod compare;
 mod completions;
 mod console;
 mod diagnose;
@@ -48,6 +49,8 @@ enum Command {
     Analyse(analyse::Arguments),
     /// Print the report of a stored run
     Report(report::Arguments),
+    /// Compare the findings of two runs; exit code 1 where something new is neither explained nor disclosed
+    Compare(compare::Arguments),
     /// Make a key pair for signing statements
     Keygen(keygen::Arguments),
     /// State what a run showed, signed: a DSSE envelope with an in-toto statement
@@ -94,6 +97,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Certify(arguments) => certify::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

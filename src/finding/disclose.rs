@@ -140,14 +140,14 @@ fn common(places: &[&String]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn own(items: &[&str]) -> Vec<String> {
         items.iter().map(ToString::to_string).collect()
     }
 
-    fn finding(id: &str, factors: &[&str], place: &str, explained: bool) -> Finding {
+    pub(in crate::finding) fn finding(id: &str, factors: &[&str], place: &str, explained: bool) -> Finding {
         serde_json::from_value(serde_json::json!({
             "id": id, "channel": "body", "places": [place], "factors": factors, "order": factors.len(), "rule": [],
             "class": "overt", "explained_by": explained.then_some("an echo"), "excerpt": {

@@ -3,6 +3,7 @@
 
 pub mod classify;
 pub mod codepoint;
+pub mod compare;
 pub mod disclose;
 pub mod explain;
 pub mod group;
