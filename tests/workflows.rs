@@ -66,7 +66,7 @@ fn every_command_is_one_that_the_program_has() {
             for flag in command.iter().filter(|word| word.starts_with("--")) {
                 assert!(help.contains(flag.as_str()), "{name}: {command:?}: no {flag} in {help}");
             }
-            assert!(readme.contains(&format!("`{} ", command[0])) , "{name}: {} is not in README", command[0]);
+            assert!(readme.contains(&format!("`{} ", command[0])), "{name}: {} is not in README", command[0]);
         }
     }
 }
