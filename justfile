@@ -21,9 +21,10 @@ claude-code *ARGS:
 doctor:
     cargo run --release -- doctor
 
-# Write the scenarios' JSON Schema anew.
+# Write the JSON Schemas of scenarios and disclosures anew.
 schema:
     cargo run --release -- schema > scenarios/scenario.schema.json
+    cargo run --release -- schema disclosures > scenarios/disclosures.schema.json
 
 # The tests that run agents in pods; nothing may be skipped.
 controls:

@@ -12,6 +12,7 @@ use crate::capture::{Capture, Record};
 use crate::cell::{Cell, Phase};
 use crate::design::{self, CoverDesign, Space};
 use crate::feature::{Extractor, Observation};
+use crate::finding::disclose;
 use crate::finding::group::{self, Material};
 use crate::finding::{CellCounts, Coins, Findings, Power, Reach, SCHEMA_VERSION, Verdict};
 use crate::scenario::Scenario;
@@ -239,6 +240,8 @@ impl Campaign {
             cells,
             not_varied: self.scenario.not_varied(),
             power: self.power(unexplained),
+            inconclusive,
+            stale: disclose::stale(&self.scenario, &findings),
             findings,
         }
     }

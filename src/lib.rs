@@ -9,6 +9,7 @@
 //! The core (`scenario` to `campaign`) is synchronous and pure; `engine`, `gateway`, `run`, `store` and `cli` have the
 //! effects. `tests/architecture.rs` keeps the arrows.
 
+pub mod attestation;
 pub mod attribution;
 pub mod campaign;
 pub mod capture;

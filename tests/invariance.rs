@@ -220,6 +220,7 @@ fn capture(cell: &[u16], n: usize) -> Capture {
         headers: vec![("Host".into(), "api.example.com".into())],
         body: Body::new(body.into_bytes()),
         status: 200,
+        ..Exchange::default()
     };
     Capture {
         started_unix_ms: 1_795_291_200_000 + i64::try_from(n).unwrap() * 1700,
@@ -229,11 +230,7 @@ fn capture(cell: &[u16], n: usize) -> Capture {
         stdout: Body::default(),
         stderr: Body::default(),
         exchanges: vec![exchange],
-        dns: Vec::new(),
-        tls: Vec::new(),
-        connections: Vec::new(),
-        files: Vec::new(),
-        left_open: 0,
+        ..Capture::default()
     }
 }
 
@@ -266,10 +263,11 @@ fn scenario(presentation: &Presentation, names: &str, conditions: Conditions) ->
     Arc::new(Scenario {
         name: "synthetic".into(),
         target,
-        stub: Stub { script: Vec::new(), answers: Vec::new() },
+        stub: Stub { script: Vec::new(), ..Stub::default() },
         factors: factors.collect(),
         forbidden: if conditions.constrained { presentation.forbidden() } else { Vec::new() },
         design: options(conditions.strength),
+        matrix: parallax::scenario::Matrix::default(),
         disclosed: Vec::new(),
     })
 }

@@ -492,7 +492,7 @@ fn constraints_and_disclosures() {
     refused(&moved, "forbids the baseline", "{ timezone = \"Asia/Tokyo\" }", "");
     let disclosed = format!("{GOOD}[[disclosed]]\nfactors = [\"zone\"]\nplace = \"*\"\nsays = \"x\"");
     refused(&disclosed, "there is no factor `zone`", "\"zone\"", "this scenario's factors");
-    let silent = format!("{GOOD}[[disclosed]]\nfactors = [\"timezone\"]\nplace = \"*\"\nsays = \"\"");
+    let silent = format!("{GOOD}[[disclosed]]\nfactors = [\"timezone\"]\nplace = \"*date*\"\nsays = \"\"");
     refused(&silent, "the disclosure's `says` is empty", "\"\"", "");
 }
 

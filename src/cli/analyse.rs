@@ -8,17 +8,24 @@ use clap::Args;
 use super::console;
 use super::exit::Exit;
 use super::failure::Failure;
+use crate::attestation::Seen;
 use crate::campaign::Campaign;
+use crate::cell::Cell;
+use crate::finding::Findings;
 use crate::report::{Json, Report as _};
 use crate::run::RunError;
 use crate::run::fold::{Fold, Folded};
-use crate::store::Folder;
+use crate::scenario;
+use crate::store::{Folder, Manifest};
 
 /// Arguments of `parallax analyse`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The run's folder
     run: PathBuf,
+    /// What the vendor says openly; takes the place of what the run was given, and is kept with it
+    #[arg(long, value_name = "FILE")]
+    disclosures: Option<PathBuf>,
     /// Print findings.json instead of the table
     #[arg(long)]
     json: bool,
@@ -26,27 +33,14 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let folder = Folder::open(&arguments.run)?;
-    let manifest = folder.manifest()?;
-    let recorded = folder.records()?;
-    if recorded.torn {
-        console::note("the last record on disk was not whole and is left out");
+    let mut manifest = folder.manifest()?;
+    if let Some(disclosures) = &arguments.disclosures {
+        manifest.scenario.disclosed = scenario::load_disclosures(disclosures, &manifest.scenario.factors)?;
     }
-    let mut campaign = Campaign::new(Arc::new(manifest.scenario.clone()), manifest.seed);
-    let mut fold = Fold::new(recorded.records);
-    let findings = match fold.go(&mut campaign, false).map_err(RunError::from)? {
-        Folded::Done(findings) => findings,
-        Folded::Open { cells, absorbed } => {
-            return Err(Failure::unfinished(format!(
-                "the run is not finished: {} cells are recorded, and {} of round {} are still to be run; go on with: \
-                 parallax run {} --out {} --resume",
-                fold.absorbed,
-                cells.len() - absorbed,
-                cells[0].round,
-                manifest.scenario_path,
-                arguments.run.display()
-            )));
-        }
-    };
+    let Read { findings, .. } = read(&folder, &manifest)?;
+    if arguments.disclosures.is_some() {
+        folder.write_manifest(&manifest)?;
+    }
     folder.write_findings(&findings)?;
     super::report::write_all(&folder, &manifest, &findings)?;
     if arguments.json {
@@ -55,4 +49,37 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         console::print(&console::text_report().render(&findings, &manifest));
     }
     Ok(findings.verdict.into())
+}
+
+/// A finished run, read again from its records.
+pub(super) struct Read {
+    /// What was found.
+    pub(super) findings: Findings,
+    /// The cells of every round.
+    pub(super) plan: Vec<Cell>,
+    /// What the records show of the run's reach.
+    pub(super) seen: Seen,
+}
+
+/// Folds a run's records, as the manifest says.
+pub(super) fn read(folder: &Folder, manifest: &Manifest) -> Result<Read, Failure> {
+    let recorded = folder.records()?;
+    if recorded.torn {
+        console::note("the last record on disk was not whole and is left out");
+    }
+    let seen = Seen::of(&recorded.records);
+    let mut campaign = Campaign::new(Arc::new(manifest.scenario.clone()), manifest.seed);
+    let mut fold = Fold::new(recorded.records);
+    match fold.go(&mut campaign, false).map_err(RunError::from)? {
+        Folded::Done(findings) => Ok(Read { findings: *findings, plan: fold.plan, seen }),
+        Folded::Open { cells, absorbed } => Err(Failure::unfinished(format!(
+            "the run is not finished: {} cells are recorded, and {} of round {} are still to be run; go on with: \
+             parallax run {} --out {} --resume",
+            fold.absorbed,
+            cells.len() - absorbed,
+            cells.first().map_or(0, |cell| cell.round),
+            manifest.scenario_path,
+            folder.path().display()
+        ))),
+    }
 }

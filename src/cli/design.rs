@@ -7,7 +7,7 @@ use super::failure::Failure;
 const HEADING: &str = "Design (each goes before what the scenario says)";
 
 /// The options of the design.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct DesignArguments {
     /// Strength 1: every level at least once. Combinations are met by chance only
     #[arg(help_heading = HEADING, long, conflicts_with_all = ["deep", "strength"])]

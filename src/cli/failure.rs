@@ -31,6 +31,11 @@ impl Failure {
         Self { exit: Exit::Inconclusive, message: message.into() }
     }
 
+    /// What a person would be told.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Tells a person.
     pub(super) fn show(&self) -> Exit {
         console::error(&self.message);

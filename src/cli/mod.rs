@@ -1,25 +1,32 @@
 //! The **command line**: one file a command. Parses, calls, prints, and says by its exit code what came of it.
 
 mod analyse;
+mod badge;
+mod certify;
 mod clean;
+mod compare;
 mod completions;
 mod console;
 mod csv;
 mod design;
 mod diagnose;
 mod diff;
+mod disclose;
 pub mod doctor;
 pub mod exit;
 mod export;
 mod failure;
 mod grid;
 mod hidden;
+mod keygen;
 mod plan;
 mod report;
 mod run;
 mod schema;
 mod show;
+mod verify;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -54,12 +61,24 @@ enum Command {
     Diff(diff::Arguments),
     /// Write a stored run's captures for other tools
     Export(export::Arguments),
+    /// Compare the findings of two runs; exit code 1 where something new is neither explained nor disclosed
+    Compare(compare::Arguments),
+    /// Make a key pair for signing statements
+    Keygen(keygen::Arguments),
+    /// State what a run showed, signed: a DSSE envelope with an in-toto statement
+    Certify(certify::Arguments),
+    /// Check a statement: signature, subject, policy, and with its run the findings
+    Verify(verify::Arguments),
+    /// Draw a result as a small SVG
+    Badge(badge::Arguments),
+    /// Draft a disclosures file from what a run found
+    Disclose(disclose::Arguments),
     /// Say what this machine can do, and how to mend what it can't
     Doctor,
     /// Remove what runs have left behind: containers, networks' holders, images and cached targets
     Clean(clean::Arguments),
-    /// Print the JSON Schema of scenarios
-    Schema,
+    /// Print the JSON Schema of scenarios, or of disclosures
+    Schema(schema::Arguments),
     /// Print completions for a shell
     Completions(completions::Arguments),
 }
@@ -93,9 +112,15 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Show(arguments) => show::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Keygen(arguments) => keygen::run(&arguments),
+        Command::Certify(arguments) => certify::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Badge(arguments) => badge::run(&arguments),
+        Command::Disclose(arguments) => disclose::run(&arguments),
         Command::Doctor => diagnose::run(),
         Command::Clean(arguments) => clean::run(&arguments),
-        Command::Schema => schema::run(),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }
@@ -107,6 +132,21 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
         .build()
         .map_err(|error| Failure::engine(format!("the machine refused to start threads: {error}")))?;
     Ok(runtime.block_on(work))
+}
+
+/// Writes a file that must not be there yet: a command never takes the place of what somebody wrote.
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let refused = |error: std::io::Error| Failure::usage(format!("{} cannot be written: {error}", path.display()));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            Failure::usage(format!("{} is there already; name another file", path.display()))
+        } else {
+            refused(error)
+        }
+    })?;
+    file.write_all(bytes).map_err(refused)
 }
 
 #[cfg(test)]

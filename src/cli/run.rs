@@ -35,6 +35,9 @@ pub(super) struct Arguments {
     /// Folder of the run; default: runs/SCENARIO-SEED-TIME
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// What the vendor says openly; takes the place of the scenario's own [[disclosed]]
+    #[arg(long, value_name = "FILE")]
+    disclosures: Option<PathBuf>,
     /// Go on with the run in the folder, if there is one
     #[arg(long, requires = "out")]
     resume: bool,
@@ -56,6 +59,47 @@ pub(super) struct ScenarioArguments {
     set: Vec<String>,
     #[command(flatten)]
     design: DesignArguments,
+}
+
+/// How a command that runs a scenario first runs it.
+#[derive(Clone, Debug, Args)]
+pub(super) struct How {
+    /// Change a value of the scenario, such as target.version=1.2.3
+    #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "For a scenario")]
+    set: Vec<String>,
+    #[command(flatten)]
+    design: DesignArguments,
+    /// What runs the cells
+    #[arg(long, value_enum, default_value_t, env = "PARALLAX_ENGINE", help_heading = "For a scenario")]
+    engine: EngineArgument,
+    /// Cells at once; default: as many as there are processors
+    #[arg(long, value_name = "N", env = "PARALLAX_JOBS", value_parser = clap::value_parser!(u16).range(1..=256),
+          help_heading = "For a scenario")]
+    jobs: Option<u16>,
+    /// Decides the plan; default: random
+    #[arg(long, value_name = "N", help_heading = "For a scenario")]
+    seed: Option<u64>,
+    /// Folder of the run; default: runs/SCENARIO-SEED-TIME
+    #[arg(long, value_name = "DIR", help_heading = "For a scenario")]
+    folder: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Those of a run that another command needs first.
+    pub(super) fn of(scenario: PathBuf, disclosures: Option<PathBuf>, how: &How) -> Self {
+        let How { set, design, engine, jobs, seed, folder } = how.clone();
+        Self {
+            source: ScenarioArguments { scenario, set, design },
+            engine,
+            jobs,
+            seed,
+            out: folder,
+            disclosures,
+            resume: false,
+            quiet: false,
+            json: false,
+        }
+    }
 }
 
 impl ScenarioArguments {
@@ -93,11 +137,19 @@ impl From<EngineArgument> for Choice {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    to_folder(arguments).map(|(_, exit)| exit)
+}
+
+/// Runs, and says where the run is kept.
+pub(super) fn to_folder(arguments: &Arguments) -> Result<(PathBuf, Exit), Failure> {
     let mut overrides = arguments.source.overrides()?;
     if let (true, true, Some(out)) = (arguments.resume, overrides.is_empty(), &arguments.out) {
         overrides = overrides_of(out)?;
     }
-    let scenario = arguments.source.load(&overrides)?;
+    let mut scenario = arguments.source.load(&overrides)?;
+    if let Some(disclosures) = &arguments.disclosures {
+        scenario.disclosed = scenario::load_disclosures(disclosures, &scenario.factors)?;
+    }
     let path = &arguments.source.scenario;
     let scenario_text = fs_err::read_to_string(path).map_err(|error| Failure::usage(error.to_string()))?;
     // With --resume the seed is that of the run in the folder.
@@ -134,9 +186,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Ok(ended) => ended,
         Err(RunError::Interrupted) => {
             return Err(Failure::engine(format!(
-                "interrupted; go on with: parallax run {} --out {} --resume",
+                "interrupted; go on with: parallax run {} --out {}{} --resume",
                 path.display(),
-                out.display()
+                out.display(),
+                arguments.disclosures.as_ref().map_or_else(String::new, |f| format!(" --disclosures {}", f.display()))
             )));
         }
         Err(RunError::Engine(EngineError::NoTarget { key, message })) => {
@@ -159,7 +212,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         }
         console::note(&format!("kept in {}: report.html, report.md, findings.json and every record", out.display()));
     }
-    Ok(ended.findings.verdict.into())
+    Ok((out, ended.findings.verdict.into()))
 }
 
 /// What the command line changed when the run in the folder was begun: it goes on as it was. None where there is no run.

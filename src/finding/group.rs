@@ -2,7 +2,7 @@
 //! levels. What a person would not notice never shares a finding with what he would, and what is explained never shares
 //! one with what is not: neither may hide the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::Digest as _;
 
@@ -237,6 +237,7 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
     };
     let cell = |run: usize| material.evidence.runs()[run].cell.id.to_string();
     let (agree, disagree) = support(material.evidence, best.claim);
+    let channels: BTreeSet<Channel> = places.iter().map(|place| place.feature.channel).collect();
     let disclosed = disclose::disclosed(&material.scenario.disclosed, &factors, &names);
     Finding {
         id: identity(material, rules, class, explained_by.is_some()),
@@ -246,6 +247,7 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
             names.dedup();
             names
         },
+        channels: channels.into_iter().collect(),
         order: u32::try_from(factors.len()).unwrap_or(u32::MAX),
         suggested,
         factors,

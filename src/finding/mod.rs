@@ -3,6 +3,7 @@
 
 pub mod classify;
 pub mod codepoint;
+pub mod compare;
 pub mod disclose;
 pub mod explain;
 pub mod group;
@@ -34,8 +35,42 @@ pub struct Findings {
     pub not_varied: Vec<String>,
     /// What this design could have missed.
     pub power: Power,
+    /// Whether cells were lost, the agent was silent or the budget ended the search, so that what was not found may still
+    /// be there, whatever the verdict.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inconclusive: bool,
+    /// Disclosures that this run does not bear out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stale: Vec<Stale>,
     /// The findings, undisclosed and covert first.
     pub findings: Vec<Finding>,
+}
+
+/// A disclosure that a run does not bear out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stale {
+    /// The factors that it names.
+    pub factors: Vec<String>,
+    /// Its place pattern.
+    pub place: String,
+    /// What the vendor says.
+    pub says: String,
+    /// Why.
+    pub why: StaleReason,
+    /// Ids of the findings that contradict it.
+    pub contradicted_by: Vec<String>,
+}
+
+/// Why a run does not bear a disclosure out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StaleReason {
+    /// The run found that its places depend on something else, or on more.
+    Contradicted,
+    /// Its factors were varied, and nothing at its places was seen to depend on them.
+    NotSeen,
+    /// Some of its factors were not varied: this run cannot say.
+    NotVaried,
 }
 
 /// The run in one word.
@@ -145,6 +180,9 @@ pub struct Finding {
     pub channel: Channel,
     /// Every place that changes with this cause.
     pub places: Vec<String>,
+    /// The channels of those places, sorted; empty in what was written before they were kept.
+    #[serde(default)]
+    pub channels: Vec<Channel>,
     /// The factors, in scenario order.
     pub factors: Vec<String>,
     /// Those of the factors that the dependence as a whole needs, but that fair coins of their own have not confirmed: runs

@@ -47,6 +47,7 @@ impl Text {
                 &format!("{} has {} {}", safe(&point.side), safe(&point.codepoint), safe(&point.name)),
             );
         }
+        page.labelled("effect", &super::escape::terminal(&summary::effect(finding)));
         page.labelled("evidence", &summary::evidence(finding));
         if let Some(suggested) = summary::suggested(finding) {
             page.labelled("", &cut(&safe(&suggested)));

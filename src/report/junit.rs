@@ -49,7 +49,7 @@ impl Report for Junit {
         let _ = writeln!(out, "<properties>");
         let verdict = ("verdict", summary::verdict(findings));
         for (name, value) in
-            summary::facts(findings, manifest).into_iter().chain([verdict, ("power", summary::power(findings))])
+            summary::facts(findings, manifest).into_iter().chain([verdict, ("power", summary::power(findings).join("; "))])
         {
             let _ = writeln!(out, "<property name=\"{}\" value=\"{}\"/>", xml(name), xml(&value));
         }
@@ -97,7 +97,7 @@ fn cases(findings: &Findings, manifest: &Manifest) -> Vec<Case> {
         let outcome = if findings.verdict == Verdict::Inconclusive {
             Outcome::Skipped(String::from("nothing was found, and the run is inconclusive"))
         } else {
-            Outcome::Passed(format!("nothing was found. Power: {}.", summary::power(findings)))
+            Outcome::Passed(format!("nothing was found. Power: {}.", summary::power(findings).join("; ")))
         };
         cases.push(Case { name: format!("nothing depends on {}", factor.name), outcome });
     }
@@ -124,6 +124,7 @@ fn told(finding: &Finding) -> Vec<String> {
     for point in summary::codepoints(finding, "baseline").chain(summary::codepoints(finding, "variant")) {
         lines.push(format!("{} has {} {}", point.side, point.codepoint, point.name));
     }
+    lines.push(summary::effect(finding));
     lines.push(summary::evidence(finding));
     let reproduce = &finding.reproduce;
     lines.push(format!("cells {} and {}: {}", reproduce.baseline_cell, reproduce.variant_cell, reproduce.command));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::escape::{markdown as code, markdown_cell as cell};
 use super::{Report, summary};
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, Stale};
 use crate::store::Manifest;
 
 /// Places of a finding that are listed; `findings.json` has them all.
@@ -39,6 +39,7 @@ fn write(out: &mut String, findings: &Findings, manifest: &Manifest) -> std::fmt
     }
     write_short(out, "Disclosed by the vendor", &sorted.disclosed, |finding| finding.disclosed.as_deref())?;
     write_short(out, "Explained", &sorted.explained, |finding| finding.explained_by.as_deref())?;
+    write_stale(out, &findings.stale)?;
     writeln!(out, "\n## What this run can and cannot say\n")?;
     for line in summary::power(findings) {
         writeln!(out, "- Power: {line}")?;
@@ -93,6 +94,19 @@ fn write_finding(out: &mut String, finding: &Finding) -> std::fmt::Result {
     }
     if more > 0 {
         writeln!(out, "  - and {more} more")?;
+    }
+    Ok(())
+}
+
+fn write_stale(out: &mut String, stale: &[Stale]) -> std::fmt::Result {
+    if stale.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## Disclosed, and not borne out\n\n| factors | where | says | but |\n|---|---|---|---|")?;
+    for entry in stale {
+        let factors = cell(&entry.factors.join(" × "));
+        let (place, says, why) = (cell(&entry.place), cell(&entry.says), cell(&summary::stale(entry)));
+        writeln!(out, "| {factors} | {place} | {says} | {why} |")?;
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ impl Report for Sarif {
         let mut notifications: Vec<Value> = findings.notes.iter().map(|text| note("warning", text)).collect();
         let seen = findings.power.unexplained.iter().take(100);
         notifications.extend(seen.map(|text| note("note", &format!("Seen and not confirmed: {text}"))));
-        notifications.push(note("note", &format!("Power: {}.", summary::power(findings))));
+        notifications.push(note("note", &format!("Power: {}.", summary::power(findings).join("; "))));
         notifications.push(note("note", &format!("Not varied: {}.", findings.not_varied.join(", "))));
         let log = json!({
             "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -70,7 +70,8 @@ impl Report for Sarif {
 
 fn result(finding: &Finding, manifest: &Manifest) -> Value {
     let why = finding.explained_by.as_ref().or(finding.disclosed.as_ref());
-    let text = format!("{} {}.", summary::sentence(finding), summary::evidence(finding));
+    let (effect, evidence) = (summary::effect(finding), summary::evidence(finding));
+    let text = format!("{} {effect}. {evidence}.", summary::sentence(finding));
     let artifact = json!({ "uri": utf8_percent_encode(&cut(&manifest.scenario_path), PATH).to_string() });
     let places = finding.places.iter().take(PLACES);
     let logical: Vec<Value> =

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::finding::{Class, CodePoint, Finding, Findings, Reach, Rule, Verdict};
+use crate::finding::{Class, CodePoint, Finding, Findings, Reach, Rule, Stale, StaleReason, Verdict};
 use crate::store::Manifest;
 
 /// Findings by what a reader should do about them.
@@ -320,6 +320,17 @@ pub(super) fn suggested(finding: &Finding) -> Option<String> {
     (!names.is_empty()).then(|| {
         format!("the dependence is confirmed; that it needs {names} is suggested, not confirmed by coins of its own")
     })
+}
+
+/// Why a run does not bear a disclosure out.
+pub(super) fn stale(stale: &Stale) -> String {
+    match stale.why {
+        StaleReason::Contradicted => {
+            format!("contradicted: these places depend on something else too: {}", stale.contradicted_by.join(", "))
+        }
+        StaleReason::NotSeen => String::from("not seen: nothing there was found to depend on that"),
+        StaleReason::NotVaried => String::from("not tested: not all of that was varied"),
+    }
 }
 
 /// The code points that tell the two sides apart where reading does not: all of them where the text reads the same, else

@@ -8,8 +8,8 @@ use crate::cell::Cell;
 use crate::engine::target::TargetFacts;
 use crate::feature::Channel;
 use crate::finding::{
-    CellCounts, Class, CodePoint, Coins, Effect, Excerpt, Finding, Findings, Power, Reach, Reproduce, Rule, Support,
-    Verdict,
+    CellCounts, Class, CodePoint, Coins, Effect, Excerpt, Finding, Findings, Power, Reach, Reproduce, Rule, Stale,
+    StaleReason, Support, Verdict,
 };
 use crate::store::Manifest;
 
@@ -23,6 +23,7 @@ pub(crate) fn finding() -> Finding {
         id: "f0123456789".into(),
         channel: Channel::Body,
         places: (0..5).map(|n| format!("POST /v1/messages · messages[{n}]")).collect(),
+        channels: vec![Channel::Body],
         factors: vec!["timezone".into(), "base_url".into()],
         suggested: Vec::new(),
         order: 2,
@@ -62,6 +63,16 @@ pub(crate) fn finding() -> Finding {
     }
 }
 
+fn stale() -> Stale {
+    Stale {
+        factors: vec!["proxy".into()],
+        place: "*\u{202e}date*".into(),
+        says: "the date | \u{1b}[31mis local".into(),
+        why: StaleReason::Contradicted,
+        contradicted_by: vec!["f0123456789".into()],
+    }
+}
+
 pub(crate) fn findings() -> Findings {
     let echo = Finding {
         id: "f1".into(),
@@ -93,6 +104,8 @@ pub(crate) fn findings() -> Findings {
             ],
             coins: Coins { e_needed: 75.0, needed: 7, available: 96 },
         },
+        inconclusive: false,
+        stale: vec![stale()],
         findings: vec![finding(), echo],
     }
 }

@@ -8,7 +8,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::escape::terminal as safe;
 use super::{Report, summary};
-use crate::finding::{Finding, Findings, Verdict};
+use crate::finding::{Finding, Findings, Stale, Verdict};
 use crate::store::Manifest;
 
 /// Values of rules and excerpts are cut to this many characters: `findings.json` has them whole.
@@ -57,6 +57,7 @@ impl Report for Text {
         }
         page.short("Disclosed by the vendor", &sorted.disclosed, |finding| finding.disclosed.as_deref());
         page.short("Explained", &sorted.explained, |finding| finding.explained_by.as_deref());
+        page.stale(&findings.stale);
         page.foot(findings);
         page.out.into_bytes()
     }
@@ -150,6 +151,20 @@ impl Page {
         let mut table = Builder::default();
         for row in rows {
             table.push_record(row);
+        }
+        self.print_table(table);
+    }
+
+    fn stale(&mut self, stale: &[Stale]) {
+        if stale.is_empty() {
+            return;
+        }
+        self.heading("Disclosed, and not borne out");
+        let mut table = Builder::default();
+        table.push_record(["factors", "where", "says", "but"]);
+        for entry in stale {
+            let cells = [entry.factors.join(" × "), entry.place.clone(), entry.says.clone(), summary::stale(entry)];
+            table.push_record(cells.map(|text| cut(&safe(&text))));
         }
         self.print_table(table);
     }
@@ -359,6 +374,7 @@ mod tests {
             "E = 1.0e4",
             "and 1 more place",
             "echo of a level of hostname",
+            "Disclosed, and not borne out",
             "clock, cpus",
             "0.81 bits: timezone alone 0.20, base_url alone 0.05, 0.56 only together; 2",
             "1 factor: all 23 levels were run, the rarest 14 times (seen if it shows",

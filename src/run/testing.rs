@@ -143,6 +143,8 @@ pub(crate) fn findings(notes: Vec<String>) -> Findings {
             smallest_rate: 0.1,
             ..Power::default()
         },
+        inconclusive: false,
+        stale: Vec::new(),
         findings: Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! From document to [`Scenario`]: every check, each refusal with its place underlined.
 
 mod design;
+mod disclosures;
 mod factor;
 mod level;
 mod matrix;
@@ -12,6 +13,8 @@ use std::path::Path;
 
 use serde::Deserialize as _;
 use toml::de::{DeTable, Deserializer};
+
+pub use disclosures::{load_disclosures, parse_disclosures};
 
 use super::Scenario;
 use super::document::Document;

@@ -278,6 +278,20 @@ pub(super) struct DisclosedDocument {
     pub(super) place: Placed<String>,
     /// What the vendor says.
     pub(super) says: Placed<String>,
+    /// The version since which it is so.
+    pub(super) since: Option<Placed<String>>,
+}
+
+/// A disclosures file: what a vendor says openly that its agent's behaviour depends on.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Parallax disclosures")]
+pub(super) struct DisclosuresDocument {
+    /// Version of this format: 1.
+    pub(super) schema_version: Placed<i64>,
+    /// The dependences, each with its place.
+    #[serde(default)]
+    pub(super) disclosed: Vec<DisclosedDocument>,
 }
 
 /// The levels of a factor.
@@ -317,6 +331,14 @@ fn kinds(_: &mut SchemaGenerator) -> Schema {
 /// The kinds of design, by name.
 fn matrix_kinds(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": MatrixKind::ALL.map(MatrixKind::name)})
+}
+
+/// The JSON Schema of a disclosures file.
+#[must_use]
+pub fn disclosures_json_schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(DisclosuresDocument).to_value();
+    without_null(&mut schema);
+    schema
 }
 
 /// The JSON Schema of a scenario document.

@@ -10,6 +10,7 @@ mod facts;
 mod levels;
 mod matrix;
 pub mod path;
+pub mod pattern;
 mod placed;
 pub mod placeholder;
 mod quantity;
@@ -21,9 +22,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{load, no_target, parse};
+pub use check::{load, load_disclosures, no_target, parse, parse_disclosures};
 pub use constraint::Forbidden;
-pub use document::json_schema;
+pub use document::{disclosures_json_schema, json_schema};
 pub use error::ScenarioError;
 pub use factor::{Factor, FactorKind, Level, WELL_KNOWN};
 pub use matrix::{Matrix, MatrixKind, Stronger};
@@ -197,4 +198,10 @@ pub struct Disclosed {
     pub place: String,
     /// What the vendor says.
     pub says: String,
+    /// The version since which it is so, where the vendor says that too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
 }
+
+/// Version of disclosures files.
+pub const DISCLOSURES_VERSION: u32 = 1;

@@ -82,7 +82,7 @@ pub(super) fn data(findings: &Findings, manifest: &Manifest, observed: &Observed
         "verdict": serde_json::to_value(findings.verdict).unwrap_or_default(),
         "facts": facts,
         "factors": factors,
-        "power": summary::power(findings),
+        "power": summary::power(findings).join("; "),
         "notVaried": lines(&findings.not_varied),
         "unexplained": lines(&findings.power.unexplained),
         "notes": lines(&findings.notes),

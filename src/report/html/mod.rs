@@ -59,7 +59,7 @@ impl Report for Html {
 }
 
 fn line(finding: &Finding) -> String {
-    let evidence = summary::evidence(finding);
+    let evidence = format!("{}. {}", summary::effect(finding), summary::evidence(finding));
     format!("<li>{}<br>{}</li>", escape::html(&summary::sentence(finding)), escape::html(&evidence))
 }
 

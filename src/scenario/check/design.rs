@@ -6,7 +6,7 @@ use super::super::factor::Factor;
 use super::super::matrix::MatrixKind;
 use super::super::placed::{LevelDocument, Placed};
 use super::super::{DesignOptions, Disclosed, Forbidden, Level};
-use super::{level, matrix, whole};
+use super::{disclosures, level, matrix, whole};
 use crate::cell::Assignment;
 
 /// Checks the section `[design]`.
@@ -147,27 +147,8 @@ pub(super) fn disclosed(
     factors: &[Factor],
     refusals: &mut Refusals,
 ) -> Vec<Disclosed> {
-    let mut disclosed = Vec::new();
-    for document in documents {
-        if document.factors.is_empty() {
-            refusals.push(
-                Refusal::at(document.factors.span.clone(), "the disclosure names no factor", "empty")
-                    .help("name the factors that the vendor says it depends on"),
-            );
-        }
-        for name in &document.factors.value {
-            refusals.take(factor(name, factors));
-        }
-        for (what, text) in [("place", &document.place), ("says", &document.says)] {
-            if text.trim().is_empty() {
-                refusals.push(Refusal::at(text.span.clone(), format!("the disclosure's `{what}` is empty"), "empty"));
-            }
-        }
-        disclosed.push(Disclosed {
-            factors: document.factors.iter().map(|name| name.value.clone()).collect(),
-            place: document.place.value.clone(),
-            says: document.says.value.clone(),
-        });
+    for name in documents.iter().flat_map(|document| &document.factors.value) {
+        refusals.take(factor(name, factors));
     }
-    disclosed
+    disclosures::disclosed(documents, refusals)
 }
