@@ -185,13 +185,6 @@ fn requests_that_appear_and_disappear_are_found() {
         }
         run.capture(exchanges)
     });
-    mark("a request twice", Structural, "POST /telemetry #1", |run, marked| {
-        let mut exchanges = vec![call(run, "/v1/messages"), call(run, "/telemetry")];
-        if marked {
-            exchanges.push(call(run, "/telemetry"));
-        }
-        run.capture(exchanges)
-    });
     mark("another order", Structural, "order of requests", |run, marked| {
         let mut exchanges = vec![call(run, "/v1/messages"), call(run, "/telemetry"), call(run, "/usage")];
         if marked {
