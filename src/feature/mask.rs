@@ -201,7 +201,7 @@ pub(super) struct Form {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
-    Class(Opaque, usize),
+    Class(Opaque, usize, String),
 }
 
 impl Form {
@@ -211,7 +211,7 @@ impl Form {
         let mut at = 0;
         for (span, class) in spans(text) {
             pieces.push(Piece::Text(text[at..span.start].to_owned()));
-            pieces.push(Piece::Class(class, span.len()));
+            pieces.push(Piece::Class(class, span.len(), class_shape(&text[span.clone()], class)));
             at = span.end;
         }
         pieces.push(Piece::Text(text[at..].to_owned()));
@@ -224,9 +224,14 @@ impl Form {
         for piece in &self.pieces {
             let after = match piece {
                 Piece::Text(text) => rest.strip_prefix(text.as_str()),
-                Piece::Class(class, length) => {
-                    rest.split_at_checked(*length).filter(|(value, _)| class.allows(value.as_bytes())).map(|(_, r)| r)
-                }
+                // Only base64 is recognised by chance: of the other classes the form is exact.
+                Piece::Class(class, length, shape) => rest
+                    .split_at_checked(*length)
+                    .filter(|(value, _)| {
+                        class.allows(value.as_bytes())
+                            && (*class == Opaque::Base64 || class_shape(value, *class) == *shape)
+                    })
+                    .map(|(_, after)| after),
             };
             let Some(after) = after else { return false };
             rest = after;

@@ -68,17 +68,17 @@ fn values(run: &mut Run) -> Vec<String> {
 
 #[test]
 fn random_values_of_every_class_never_vary() {
-    for i in 0..CLASSES.len() {
+    for (i, class) in CLASSES.into_iter().enumerate() {
         let value = |run: &mut Run| values(run).swap_remove(i);
-        quiet(&format!("{} in a line", CLASSES[i]), |run| {
+        quiet(&format!("{class} in a line"), |run| {
             let value = value(run);
             say(run, &format!("head\nThe value {value} stands here.\ntail"))
         });
-        quiet(&format!("{} as a member", CLASSES[i]), |run| {
+        quiet(&format!("{class} as a member"), |run| {
             let value = value(run);
             send(run, &json(&serde_json::json!({"value": value, "x": 1})))
         });
-        quiet(&format!("{} in a header", CLASSES[i]), |run| {
+        quiet(&format!("{class} in a header"), |run| {
             let value = value(run);
             run.capture(vec![run.post("/v1/messages", vec![("X-Value", value)], "{}")])
         });

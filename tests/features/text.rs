@@ -156,7 +156,7 @@ fn numbers_written_otherwise_are_found() {
         [("1000", "1,000"), ("1000", "1_000"), ("1000", "1\u{202f}000"), ("2.5", "2.50"), ("2.5", "2,5"), ("07", "7")]
     {
         mark(odd, Covert, "content", |run, marked| {
-            say(run, &format!("head\nof 1000 at 2.5 in 07 more\ntail").replace(plain, if marked { odd } else { plain }))
+            say(run, &"head\nof 1000 at 2.5 in 07 more\ntail".replace(plain, if marked { odd } else { plain }))
         });
     }
     for (plain, odd) in [("1", "1.0"), ("1", "1e0"), ("100", "1E2"), ("0.5", "5e-1")] {
