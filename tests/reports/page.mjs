@@ -70,6 +70,7 @@ try {
   check((await heat.first().textContent()).startsWith("1.00"), "V of the rule's factor");
   check(!(await heat.nth(1).textContent()).startsWith("1.00"), "V of the other factor");
   // The timeline by keys.
+  await page.mouse.move(1, 1);
   await page.locator("svg.line").focus();
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowRight");
