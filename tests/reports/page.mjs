@@ -9,6 +9,7 @@ const equal = (found, wanted, what) => check(found === wanted, `${what}: ${JSON.
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
 try {
   const page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+  page.setDefaultTimeout(120_000);
   const requests = [], wrong = [];
   page.on("request", (request) => requests.push(request.url()));
   page.on("pageerror", (error) => wrong.push(error.message));
@@ -70,6 +71,7 @@ try {
   check((await heat.first().textContent()).startsWith("1.00"), "V of the rule's factor");
   check(!(await heat.nth(1).textContent()).startsWith("1.00"), "V of the other factor");
   // The timeline by keys.
+  await page.mouse.move(1, 1);
   await page.locator("svg.line").focus();
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowRight");

@@ -371,7 +371,10 @@
       legend.replaceChildren(...Array.from(keys).sort((a, b) => a[0] - b[0]).map(([number, text]) => el("span", null, el("span", { class: "key c" + number }), text)));
       if (now >= 0) show(now);
     };
-    picture.addEventListener("pointerover", (event) => { const at = event.target.getAttribute("data-at"); if (at !== null) show(Number(at)); });
+    // Not what lies under a pointer that rests while the page scrolls.
+    const point = (event) => { const at = event.target.getAttribute("data-at"); if (at !== null && Number(at) !== now) show(Number(at)); };
+    picture.addEventListener("pointermove", point);
+    picture.addEventListener("pointerdown", point);
     picture.addEventListener("keydown", (event) => {
       const go = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!go) return;
