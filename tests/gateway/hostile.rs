@@ -11,11 +11,11 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use crate::lab::{Lab, read_to_end};
 
-/// That an ordinary request is still answered, and recorded as the last one.
+/// That an ordinary request is still answered, and recorded.
 async fn still_serves(lab: &mut Lab) -> Traffic {
     assert!(lab.post("/v1/messages", &json!({"model": "after"})).await.contains("OK"));
     let traffic = lab.end().await;
-    assert_eq!(traffic.exchanges.last().unwrap().body.text(), r#"{"model":"after"}"#);
+    assert!(traffic.exchanges.iter().any(|exchange| exchange.body.text() == r#"{"model":"after"}"#));
     traffic
 }
 
