@@ -27,12 +27,14 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let folder = Folder::open(&arguments.run)?;
     let manifest = folder.manifest()?;
-    let recorded = folder.records()?;
+    let recorded = Arc::new(folder.records()?);
     if recorded.torn {
         console::note("the last record on disk was not whole and is left out");
     }
-    let mut campaign = Campaign::new(Arc::new(manifest.scenario.clone()), manifest.seed);
-    let mut fold = Fold::new(recorded.records);
+    let recollection = Folder::recollection(folder.path(), Arc::clone(&recorded));
+    let mut campaign =
+        Campaign::recalling(Arc::new(manifest.scenario.clone()), manifest.seed, Arc::clone(&recollection) as _);
+    let mut fold = Fold::new(recorded);
     let findings = match fold.go(&mut campaign, false).map_err(RunError::from)? {
         Folded::Done(findings) => findings,
         Folded::Open { cells, absorbed } => {
@@ -47,6 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             )));
         }
     };
+    recollection.check()?;
     folder.write_findings(&findings)?;
     folder.write("report.md", &Markdown.render(&findings, &manifest))?;
     if arguments.json {

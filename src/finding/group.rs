@@ -11,7 +11,7 @@ use crate::attribution::effect;
 use crate::attribution::evidence::{Evidence, Value};
 use crate::attribution::procedure::Judged;
 use crate::attribution::rule::RuleList;
-use crate::capture::Capture;
+use crate::capture::Recall;
 use crate::cell::Assignment;
 use crate::design::Space;
 use crate::feature::{Channel, Extractor, Feature, FeatureKind, Observation};
@@ -29,8 +29,8 @@ pub struct Material<'a> {
     pub space: &'a Space,
     /// All runs.
     pub evidence: &'a Evidence,
-    /// The capture of each run of the evidence.
-    pub captures: &'a [std::sync::Arc<Capture>],
+    /// Where the captures of the evidence's runs are.
+    pub captures: &'a dyn Recall,
     /// What made the rows.
     pub extractor: &'a Extractor,
 }
@@ -206,11 +206,11 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
     let suggested = unconfirmed.filter(|(_, confirmed)| !confirmed).map(|(factor, _)| factor_name(*factor)).collect();
     let p_value = (1.0 / weakest.claim.e).min(1.0);
     let family = f64::from(u32::try_from(weakest.claims).unwrap_or(u32::MAX));
-    let observation = |run: usize| Observation {
-        levels: &material.evidence.runs()[run].cell.levels,
-        capture: &material.captures[run],
+    let excerpt = |run: usize| {
+        let cell = &material.evidence.runs()[run].cell;
+        let capture = material.captures.recall(&cell.id)?;
+        material.extractor.excerpt(best.index, Observation { levels: &cell.levels, capture: &capture })
     };
-    let excerpt = |run: usize| material.extractor.excerpt(best.index, observation(run));
     let (baseline, variant) = (excerpt(best.baseline_run), excerpt(best.variant_run));
     let codepoints = match (&baseline, &variant) {
         (Some(baseline), Some(variant)) => codepoint::differing(Some(baseline), Some(variant)),
