@@ -194,8 +194,7 @@ impl Campaign {
     fn findings(&self) -> Findings {
         let (rounds, planned, lost) = self.procedure.counts();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let cells =
-            CellCounts { planned: count(planned), observed: count(self.observed), failed: count(lost), rounds };
+        let cells = CellCounts { planned: count(planned), observed: count(self.observed), failed: count(lost), rounds };
         let confirmed: Vec<&Judged> =
             self.procedure.judged().iter().filter(|judged| judged.claim.standing == Standing::Confirmed).collect();
         let findings = self.procedure.board().with(|evidence| {

@@ -24,7 +24,11 @@ script = [{ text = "OK" }]
 levels = ["UTC", "America/New_York", "Asia/Tokyo", "Asia/Shanghai"]
 [factors.base_url]
 variable = "AGENT_BASE_URL"
-levels = ["http://api.vendor.example", "http://gateway.example.com", { unset = true }]
+levels = ["http://api.vendor.example", "http://gateway.example.com", "http://llm.internal.example:8080"]
+[factors.region]
+kind = "env"
+variable = "REGION"
+levels = ["eu-west-1", { unset = true }]
 [factors.locale]
 levels = ["en_US.UTF-8", "de_DE.UTF-8", "ja_JP.UTF-8"]
 [design]
@@ -99,7 +103,10 @@ fn the_documents_simulator_is_found_out_exactly_and_its_innocent_variant_is_not(
     let rule = finding["rule"].as_array().unwrap();
     assert_eq!(rule.len(), 1, "{finding:#}");
     assert_eq!(rule[0]["when"]["timezone"], serde_json::json!(["Asia/Tokyo", "Asia/Shanghai"]), "{finding:#}");
-    assert_eq!(rule[0]["when"]["base_url"], serde_json::json!(["http://gateway.example.com"]), "{finding:#}");
+    assert_eq!(
+        rule[0]["when"]["base_url"],
+        serde_json::json!(["http://gateway.example.com", "http://llm.internal.example:8080"])
+    );
     assert_eq!(rule[0]["value"], "\u{2019}", "{finding:#}");
     assert_eq!(finding["excerpt"]["variant"], "Don\u{2019}t guess.");
 
@@ -112,7 +119,7 @@ fn the_documents_simulator_is_found_out_exactly_and_its_innocent_variant_is_not(
     assert_eq!(manifest["target"]["package"], "pkg:npm/%40nobody/has-this-package@1.2.3");
     assert_eq!(manifest["jobs"], 64);
     let engine = manifest["engine"].as_str().unwrap();
-    let digest = hex(&read(place, "simulator.py"));
+    let digest = digest(&read(place, "simulator.py"));
     assert!(engine.starts_with("exec:python3 simulator.py (sha256 ") && engine.contains(&digest), "{engine}");
     no_secret_in(&place.join("marked"));
 }
@@ -158,9 +165,9 @@ fn a_program_that_fails_is_an_engine_that_failed() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("exec:PROGRAM"));
 }
 
-fn hex(bytes: &[u8]) -> String {
+fn digest(bytes: &[u8]) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(sha2::Sha256::digest(bytes))
 }
 
 /// The scenario's secret is in no file of the run.

@@ -64,7 +64,8 @@ fn main() {
         for count in &counts {
             let folder = place.path().join(format!("{kilobytes}-{count}"));
             for step in steps {
-                let measured = if *step == "run" { run(place.path(), &folder, *count, kilobytes) } else { analyse(&folder) };
+                let measured =
+                    if *step == "run" { run(place.path(), &folder, *count, kilobytes) } else { analyse(&folder) };
                 let cells = cells(&folder);
                 let Measured { wall, cpu, peak } = measured;
                 #[allow(clippy::cast_precision_loss, reason = "cells are few")]

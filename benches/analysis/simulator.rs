@@ -56,7 +56,8 @@ impl Pieces {
             if lines.len() >= kilobytes * 512 {
                 break;
             }
-            let _ = write!(lines, "{line}. A rule that an agent is told about how to do the {line}th thing, as ever.\\n");
+            let _ =
+                write!(lines, "{line}. A rule that an agent is told about how to do the {line}th thing, as ever.\\n");
         }
         for tool in 0.. {
             if tools.len() >= kilobytes * 480 {
@@ -69,7 +70,9 @@ impl Pieces {
                 r#"{comma}{{"name":"Tool{tool}","description":"{text}","strict":true,"input":{{"type":"object","limit":{tool}}}}}"#
             );
         }
-        let head = format!(r#"{{"model":"m-1","system":[{{"type":"text","text":"{lines}"}}],"messages":[{{"role":"user","content":"Session "#);
+        let head = format!(
+            r#"{{"model":"m-1","system":[{{"type":"text","text":"{lines}"}}],"messages":[{{"role":"user","content":"Session "#
+        );
         let tail = format!(r#"Say OK."}}],"tools":[{tools}],"stream":true}}"#);
         let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
         Self { head: escaped(&head), tail: escaped(&tail) }

@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 
 use super::docker::{self, Docker};
 use super::embedded::{self, Embedded};
-use super::pod::PodOptions;
 use super::external::Program;
+use super::pod::PodOptions;
 use super::{Engine, EngineError, canary, target};
 use crate::scenario::Source;
 

@@ -42,8 +42,8 @@ impl Default for Patience {
     }
 }
 
-/// Cells that may have ended behind one that has not, for each slot: their records are in memory.
-const AHEAD: usize = 32;
+/// Cells that may have ended behind one that has not: their records are in memory.
+const AHEAD: usize = 512;
 
 /// Makes an engine's job of a cell.
 pub type MakeJob = Arc<dyn Fn(&Cell) -> Job + Send + Sync>;
@@ -161,7 +161,7 @@ impl Driver {
     ) -> Result<(), RunError> {
         let mut free: VecDeque<usize> = (0..self.jobs.max(1)).collect();
         let mut queue = round.next..round.cells.len();
-        let ahead = (AHEAD * self.jobs).max(AHEAD);
+        let ahead = AHEAD.max(2 * self.jobs);
         let slots = Slots {
             engine: self.engine.clone(),
             listener: self.listener.clone(),

@@ -81,7 +81,8 @@ pub async fn run(request: &Request, listener: &Listener, cancel: &CancellationTo
     if recorded.torn {
         listener(Event::Warning("the last record on disk was not whole and is left out".into()));
     }
-    let recollection = Folder::recollection(&request.out, Arc::clone(&recorded));
+    // What is on disk now may be cut off and run again: captures are looked for when they are wanted.
+    let recollection = Folder::recollection(&request.out, Arc::default());
     let mut campaign = Campaign::recalling(open_scenario.clone(), seed, Arc::clone(&recollection) as _);
     let mut fold = Fold::new(Arc::clone(&recorded));
     let first = match fold.go(&mut campaign, true)? {

@@ -100,7 +100,9 @@ impl Recorded {
             match entry {
                 Ok(entry) => entries.push(entry),
                 // The last frame may have been cut where its length still looked whole.
-                Err(StoreError::Damaged { .. }) if n == last && !torn && unframe(&bytes[frames[n].clone()]).is_err() => {
+                Err(StoreError::Damaged { .. })
+                    if n == last && !torn && unframe(&bytes[frames[n].clone()]).is_err() =>
+                {
                     torn = true;
                 }
                 Err(error) => return Err(error),
@@ -213,7 +215,8 @@ fn entry(path: &Path, n: usize, bytes: &[u8], frame: Range<usize>) -> Result<Ent
         capture: Option<IgnoredAny>,
         failure: Option<IgnoredAny>,
     }
-    let damaged = |message: String| StoreError::Damaged { path: path.to_owned(), message: format!("record {n}: {message}") };
+    let damaged =
+        |message: String| StoreError::Damaged { path: path.to_owned(), message: format!("record {n}: {message}") };
     let json = unframe(&bytes[frame.clone()]).map_err(|error| damaged(error.to_string()))?;
     let head: Head = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
     if head.schema_version > SCHEMA_VERSION {

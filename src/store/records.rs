@@ -163,10 +163,18 @@ impl Packer {
                 continue;
             }
             let path = body_path(&self.0.folder, &body.sha256);
-            if !path.is_file() {
-                write_whole(&self.0.folder.join("raw"), &path, &frame(&body.bytes)?)?;
+            let frame = frame(&body.bytes)?;
+            match std::fs::File::options().write(true).create_new(true).open(&path) {
+                // No record names it yet: should we be killed now, what is torn here belongs to none.
+                Ok(mut file) => file.write_all(&frame)?,
+                // Written by an earlier session, perhaps not to its end.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    if fs::read(&path)? != frame {
+                        write_whole(&self.0.folder.join("raw"), &path, &frame)?;
+                    }
+                }
+                Err(error) => return Err(error.into()),
             }
-            // Two threads may write the same body at once: each replaces the file as a whole.
             self.lock().insert(body.sha256.clone());
         }
         Ok(())
@@ -243,8 +251,8 @@ pub(super) fn body_path(folder: &Path, sha256: &str) -> PathBuf {
 mod tests {
     use super::*;
     use crate::capture::{Change, Exchange};
-    use crate::store::recorded::{Recorded, Stored as _};
     use crate::cell::{Assignment, CellId, Phase};
+    use crate::store::recorded::{Recorded, Stored as _};
     use proptest::prelude::*;
 
     fn body() -> impl Strategy<Value = Body> {
@@ -393,10 +401,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_body_that_was_changed_is_noticed() {
-        let place = tempfile::tempdir().unwrap();
-        let record = Record {
+    fn records_of_one() -> Record {
+        Record {
             cell: Cell { id: CellId::nth(0), round: 0, phase: Phase::Cover, levels: Assignment(vec![0]), replicate: 0 },
             attempts: 1,
             outcome: Ok(Arc::new(Capture {
@@ -413,12 +419,32 @@ mod tests {
                 files: Vec::new(),
                 left_open: 0,
             })),
-        };
+        }
+    }
+
+    #[test]
+    fn a_body_that_was_changed_is_noticed() {
+        let place = tempfile::tempdir().unwrap();
+        let record = records_of_one();
         write(place.path(), std::slice::from_ref(&record));
         let path = body_path(place.path(), &Body::new(&b"hello"[..]).sha256);
         std::fs::write(path, frame(b"jello").unwrap()).unwrap();
         let error = read(place.path()).unwrap_err();
         assert!(error.to_string().contains("another digest"), "{error}");
+    }
+
+    #[test]
+    fn a_body_that_was_left_torn_is_written_again() {
+        let place = tempfile::tempdir().unwrap();
+        let mut writer = RecordWriter::open(place.path(), 0).unwrap();
+        let mut record = records_of_one();
+        let body = Body::new(&b"hello again"[..]);
+        std::fs::write(body_path(place.path(), &body.sha256), &frame(&body.bytes).unwrap()[..7]).unwrap();
+        if let Ok(capture) = &mut record.outcome {
+            Arc::make_mut(capture).stderr = body;
+        }
+        writer.append(&record).unwrap();
+        assert_eq!(read(place.path()).unwrap().0, [record]);
     }
 
     #[test]

@@ -255,7 +255,8 @@ fn exchange(told: ToldExchange<'_>) -> Result<Exchange, String> {
     let scheme = told.scheme.map_or_else(|| String::from("https"), Cow::into_owned);
     let port = told.port.or(said_port).unwrap_or(if scheme == "http" { 80 } else { 443 });
     let host = told.host.as_deref().unwrap_or(said_host).to_ascii_lowercase();
-    let method = told.method.map_or_else(|| String::from(if body.is_empty() { "GET" } else { "POST" }), Cow::into_owned);
+    let method =
+        told.method.map_or_else(|| String::from(if body.is_empty() { "GET" } else { "POST" }), Cow::into_owned);
     Ok(Exchange {
         at: told.at,
         dialled: told.dialled.map_or_else(|| format!("{host}:{port}"), Cow::into_owned),

@@ -50,9 +50,7 @@ impl Program {
     pub fn describe(&self) -> String {
         let digests = match &self.digests[..] {
             [(_, only)] => only.clone(),
-            several => {
-                several.iter().map(|(name, sha256)| format!("{name} {sha256}")).collect::<Vec<_>>().join(", ")
-            }
+            several => several.iter().map(|(name, sha256)| format!("{name} {sha256}")).collect::<Vec<_>>().join(", "),
         };
         format!("exec:{} (sha256 {digests})", self.line)
     }

@@ -132,21 +132,20 @@ mod tests {
         let scenario = parse(text, "x.toml", Path::new("."), &[]).unwrap();
         let questions = Questions::new(&scenario, 7);
         let line = questions.line(&CellId::nth(3), &Assignment(vec![1, 0, 1]));
-        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
+        assert_eq!(line.split(|byte| *byte == b'\n').count(), 2, "one line, and its end");
         let told: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(told["cell"], "c0003");
         assert_eq!(told["seed"], 7);
         let level = scenario.factors[1].levels[0].value();
-        assert_eq!(
-            told["environment"],
-            serde_json::json!({"timezone": "Asia/Tokyo", "proxy": level, "region": null})
-        );
+        assert_eq!(told["environment"], serde_json::json!({"timezone": "Asia/Tokyo", "proxy": level, "region": null}));
         assert_eq!(told["target"]["source"]["npm"]["package"], "@scope/agent");
         assert_eq!(told["target"]["prompt"], "Say \"hi\".");
         assert_eq!(told["target"]["env"]["AGENT_KEY"], "dummy-key");
         assert_eq!(told["target"]["timeout"], 90.0);
         assert_eq!(told["script"], serde_json::json!([{"text": "OK"}]));
         // A level that the assignment does not name is left out, not invented.
-        assert!(serde_json::from_slice::<serde_json::Value>(&questions.line(&CellId::nth(0), &Assignment(vec![9]))).is_ok());
+        assert!(
+            serde_json::from_slice::<serde_json::Value>(&questions.line(&CellId::nth(0), &Assignment(vec![9]))).is_ok()
+        );
     }
 }

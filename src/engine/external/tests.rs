@@ -52,7 +52,9 @@ async fn failure(engine: &External, n: usize) -> String {
 
 #[tokio::test]
 async fn answers_come_in_any_order_and_are_of_their_cell() {
-    let script = format!("{ASK}; first=$cell\n{ASK}\nfor c in $cell $first; do echo \"{{\\\"cell\\\":\\\"$c\\\",\\\"stdout\\\":\\\"$c\\\",\\\"exit\\\":3}}\"; done; cat");
+    let script = format!(
+        "{ASK}; first=$cell\n{ASK}\nfor c in $cell $first; do echo \"{{\\\"cell\\\":\\\"$c\\\",\\\"stdout\\\":\\\"$c\\\",\\\"exit\\\":3}}\"; done; cat"
+    );
     let (_place, engine) = engine(&script);
     let (one, two) = (job(1, Duration::from_secs(20)), job(2, Duration::from_secs(20)));
     let (one, two) = tokio::join!(engine.run(0, &one), engine.run(1, &two));
@@ -102,7 +104,8 @@ async fn a_bad_line_that_names_its_cell_fails_that_cell_alone() {
 
 #[tokio::test]
 async fn a_second_answer_and_a_stranger_are_failures() {
-    let twice = format!("{ASK}; echo \"{{\\\"cell\\\":\\\"$cell\\\"}}\"; echo \"{{\\\"cell\\\":\\\"$cell\\\"}}\"; sleep 20");
+    let twice =
+        format!("{ASK}; echo \"{{\\\"cell\\\":\\\"$cell\\\"}}\"; echo \"{{\\\"cell\\\":\\\"$cell\\\"}}\"; sleep 20");
     let (_place, engine) = engine(&twice);
     engine.run(0, &job(1, Duration::from_secs(20))).await.unwrap();
     let error = failure(&engine, 2).await;
@@ -117,7 +120,9 @@ async fn a_second_answer_and_a_stranger_are_failures() {
 
 #[tokio::test]
 async fn an_answer_that_never_comes_is_given_up_and_may_come_late() {
-    let script = format!("{ASK}; late=$cell\n{ASK}; echo \"{{\\\"cell\\\":\\\"$late\\\"}}\"; echo \"{{\\\"cell\\\":\\\"$cell\\\"}}\"; cat");
+    let script = format!(
+        "{ASK}; late=$cell\n{ASK}; echo \"{{\\\"cell\\\":\\\"$late\\\"}}\"; echo \"{{\\\"cell\\\":\\\"$cell\\\"}}\"; cat"
+    );
     let (_place, engine) = engine(&script);
     let error = engine.run(0, &job(1, Duration::from_millis(200))).await.unwrap_err().to_string();
     assert!(error.contains("did not answer c0001 within 0.8 s"), "{error}");
