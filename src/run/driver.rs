@@ -230,17 +230,19 @@ impl Driver {
             if let Some(warning) = baselines.look(&record) {
                 (self.listener)(Event::Warning(warning));
             }
+            let lost = record.outcome.is_err() && too_many(round.failed, round.cells.len());
             ready.push(record);
+            if lost {
+                procedure.absorb_all(ready);
+                return Err(RunError::Lost {
+                    failed: round.failed,
+                    cells: round.cells.len(),
+                    round: round.cells[0].round,
+                    message: round.message.clone(),
+                });
+            }
         }
         procedure.absorb_all(ready);
-        if too_many(round.failed, round.cells.len()) {
-            return Err(RunError::Lost {
-                failed: round.failed,
-                cells: round.cells.len(),
-                round: round.cells[0].round,
-                message: round.message.clone(),
-            });
-        }
         Ok(())
     }
 }

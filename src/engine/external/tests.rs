@@ -81,7 +81,7 @@ async fn a_program_that_dies_is_quoted_and_started_again() {
 
 #[tokio::test]
 async fn garbage_is_named_by_its_line() {
-    let (_place, engine) = engine(&format!("echo; echo 'starting up'; echo warning >&2; {ASK}; sleep 20"));
+    let (_place, engine) = engine(&format!("echo warning >&2; echo; echo 'starting up'; {ASK}; sleep 20"));
     let error = failure(&engine, 1).await;
     assert!(error.contains("line 2 of its standard output is no answer"), "{error}");
     assert!(error.contains("`starting up`") && error.contains("warning"), "{error}");
