@@ -10,13 +10,15 @@ use parallax::attribution::screen;
 use parallax::cell::Phase;
 use parallax::design::Space;
 use parallax::feature::{Extractor, Observation};
+use parallax::store::Stored as _;
 
 fn main() -> anyhow::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_default();
     let stored = parallax::store::Folder::open(std::path::Path::new(&folder))?;
     let manifest = stored.manifest()?;
     let scenario = Arc::new(manifest.scenario.clone());
-    let records = stored.records()?.records;
+    let recorded = stored.records()?;
+    let records = recorded.load(0..recorded.len())?;
     let wanted = std::env::args().nth(2);
     let cover: Vec<_> = records.iter().filter(|record| record.cell.phase == Phase::Cover).collect();
     let mut extractor = Extractor::new(Arc::clone(&scenario));

@@ -1,15 +1,14 @@
 //! The **campaign**: the whole adaptive procedure (cover, explain, confirm) as one pure state machine over captures. The
 //! driver runs the cells that it is told and absorbs the records; resuming, re-analysing and simulating are the same fold.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::attribution::confirm::Standing;
-use crate::attribution::evidence::{Evidence, Run};
 use crate::attribution::power;
 use crate::attribution::procedure::{Judged, Need, Procedure};
-use crate::attribution::screen;
-use crate::capture::{Capture, Record};
-use crate::cell::{Cell, Phase};
+use crate::capture::{Capture, Recall, Record};
+use crate::cell::{Cell, CellId, Phase};
 use crate::design::{self, CoverDesign, Space};
 use crate::feature::{Extractor, Observation};
 use crate::finding::disclose;
@@ -19,8 +18,13 @@ use crate::scenario::Scenario;
 
 /// Cells that the engine may lose before a run says that it is inconclusive.
 const MOST_LOST: f64 = 0.05;
-/// Cover-phase records between two previews for displays.
-const PREVIEW_EVERY: usize = 16;
+/// Captures from which templates are learned. The cover phase's order is a uniform shuffle, so its beginning is a fair
+/// sample; what is met later makes new features.
+const LEARNED: usize = 512;
+/// Fewer are enough where they have this many bytes together…
+const LEARNED_BYTES: usize = 192 << 20;
+/// …but these many there must be.
+const LEARNED_LEAST: usize = 96;
 
 /// What to do next.
 #[derive(Debug)]
@@ -39,26 +43,61 @@ pub struct Campaign {
     space: Arc<Space>,
     procedure: Procedure,
     extractor: Extractor,
-    /// Records of the cover phase, kept until all are there: templates must have seen every capture before any row is made.
-    cover: Vec<Record>,
-    /// The capture of each run of the evidence, in its order.
-    captures: Vec<Arc<Capture>>,
-    /// What the cover phase seems to show so far; only for displays.
-    preview: Vec<String>,
+    /// The first records of the cover phase, kept until there are enough: templates must have seen them all before any
+    /// row is made.
+    learning: Vec<Record>,
+    learning_bytes: usize,
+    learned: bool,
+    memory: Memory,
+    observed: usize,
+    /// Whether the agent sent anything where nothing was varied.
+    spoken: bool,
+}
+
+/// Where a capture is once its row was made. Few are ever looked at again, for excerpts.
+#[derive(Debug)]
+enum Memory {
+    /// Here, all of them.
+    Kept(HashMap<CellId, Arc<Capture>>),
+    /// Where the campaign's owner keeps them.
+    Elsewhere(Arc<dyn Recall>),
+}
+
+impl Recall for Memory {
+    fn recall(&self, cell: &CellId) -> Option<Arc<Capture>> {
+        match self {
+            Self::Kept(captures) => captures.get(cell).cloned(),
+            Self::Elsewhere(store) => store.recall(cell),
+        }
+    }
 }
 
 impl Campaign {
-    /// A run that has not begun.
+    /// A run that has not begun. Keeps every capture.
     #[must_use]
     pub fn new(scenario: Arc<Scenario>, seed: u64) -> Self {
+        Self::with(scenario, seed, Memory::Kept(HashMap::new()))
+    }
+
+    /// A run that has not begun, and that keeps no capture once its row was made: those that excerpts are taken from
+    /// are recalled from where the caller keeps them. What is absorbed must be there before the next step.
+    #[must_use]
+    pub fn recalling(scenario: Arc<Scenario>, seed: u64, store: Arc<dyn Recall>) -> Self {
+        Self::with(scenario, seed, Memory::Elsewhere(store))
+    }
+
+    fn with(scenario: Arc<Scenario>, seed: u64, memory: Memory) -> Self {
         let space = Space::of(&scenario);
         let design = design::cover(&space, scenario.design, &scenario.matrix, seed);
         Self {
             procedure: Procedure::of_design(Arc::clone(&space), scenario.design, design, seed),
             extractor: Extractor::new(Arc::clone(&scenario)),
-            cover: Vec::new(),
-            captures: Vec::new(),
-            preview: Vec::new(),
+            learning: Vec::new(),
+            learning_bytes: 0,
+            learned: false,
+            memory,
+            observed: 0,
+            spoken: false,
             scenario,
             seed,
             space,
@@ -69,8 +108,8 @@ impl Campaign {
     pub fn step(&mut self) -> Step {
         match self.procedure.step() {
             Need::Cells(mut cells) => {
-                // Cover-phase records that are held back are not outstanding for the driver.
-                cells.drain(..self.cover.len().min(cells.len()));
+                // Records that are held back are not outstanding for the driver.
+                cells.drain(..self.learning.len().min(cells.len()));
                 Step::Round(cells)
             }
             Need::Nothing => Step::Done(Box::new(self.findings())),
@@ -79,20 +118,21 @@ impl Campaign {
 
     /// Takes one record of the current round, in plan order.
     pub fn absorb(&mut self, record: Record) {
-        if self.procedure.covering() {
-            self.cover.push(record);
-            if self.cover.len() == self.procedure.design().cells.len() {
-                self.finish_cover();
-            } else if self.cover.len().is_multiple_of(PREVIEW_EVERY) {
-                self.preview = self.preview();
-            }
-        } else {
-            self.take(record);
+        if self.learned {
+            return self.take(record);
+        }
+        self.learning_bytes += record.outcome.as_ref().map_or(0, |capture| size(capture));
+        self.learning.push(record);
+        let records = self.learning.len();
+        let enough = records >= LEARNED || (records >= LEARNED_LEAST && self.learning_bytes >= LEARNED_BYTES);
+        if enough || records >= self.procedure.design().cells.len() {
+            self.learn();
         }
     }
 
-    fn finish_cover(&mut self) {
-        let records = std::mem::take(&mut self.cover);
+    fn learn(&mut self) {
+        self.learned = true;
+        let records = std::mem::take(&mut self.learning);
         for record in &records {
             if let Ok(capture) = &record.outcome {
                 self.extractor.learn(Observation { levels: &record.cell.levels, capture });
@@ -108,7 +148,11 @@ impl Campaign {
         match record.outcome {
             Ok(capture) => {
                 let row = self.extractor.extract(Observation { levels: &record.cell.levels, capture: &capture });
-                self.captures.push(capture);
+                self.observed += 1;
+                self.spoken |= !capture.exchanges.is_empty() && record.cell.levels == self.space.baseline();
+                if let Memory::Kept(captures) = &mut self.memory {
+                    captures.insert(record.cell.id, capture);
+                }
                 self.procedure.absorb(Some(row));
             }
             Err(_) => self.procedure.absorb(None),
@@ -141,9 +185,6 @@ impl Campaign {
     /// What has been noticed so far, a line each: how many places seem to depend on which factors.
     #[must_use]
     pub fn noticed(&self) -> Vec<String> {
-        if self.procedure.covering() {
-            return self.preview.clone();
-        }
         let mut counts: std::collections::BTreeMap<Vec<usize>, usize> = std::collections::BTreeMap::new();
         for (features, rules) in self.procedure.learned() {
             let factors = rules.canonical(&self.space).factors();
@@ -163,39 +204,10 @@ impl Campaign {
         lines.into_iter().map(|(_, line)| line).collect()
     }
 
-    /// Places that one factor explains in the records so far, by a throw-away extraction of its own: the real one may
-    /// start only when every capture is there.
-    fn preview(&self) -> Vec<String> {
-        let mut extractor = Extractor::new(Arc::clone(&self.scenario));
-        let mut evidence = Evidence::default();
-        let seen = || self.cover.iter().filter_map(|record| Some((&record.cell, record.outcome.as_ref().ok()?)));
-        for (cell, capture) in seen() {
-            extractor.learn(Observation { levels: &cell.levels, capture });
-        }
-        extractor.freeze();
-        for (cell, capture) in seen() {
-            let row = extractor.extract(Observation { levels: &cell.levels, capture });
-            evidence.push(Run { cell: cell.clone(), row });
-        }
-        let mut counts: std::collections::BTreeMap<usize, usize> = std::collections::BTreeMap::new();
-        for signal in screen::signals(&evidence, &self.space, 0..extractor.features().len()) {
-            if let Some((factor, 0)) = screen::best_factor(&evidence, &self.space, signal.lead()) {
-                *counts.entry(factor).or_default() += signal.features.len();
-            }
-        }
-        counts
-            .into_iter()
-            .map(|(factor, places)| {
-                format!("{places} place(s) seem to depend on {}", self.scenario.factors[factor].name)
-            })
-            .collect()
-    }
-
     fn findings(&self) -> Findings {
         let (rounds, planned, lost) = self.procedure.counts();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let cells =
-            CellCounts { planned: count(planned), observed: count(self.captures.len()), failed: count(lost), rounds };
+        let cells = CellCounts { planned: count(planned), observed: count(self.observed), failed: count(lost), rounds };
         let confirmed: Vec<&Judged> =
             self.procedure.judged().iter().filter(|judged| judged.claim.standing == Standing::Confirmed).collect();
         let findings = self.procedure.board().with(|evidence| {
@@ -204,7 +216,7 @@ impl Campaign {
                 seed: self.seed,
                 space: &self.space,
                 evidence,
-                captures: &self.captures,
+                captures: &self.memory,
                 extractor: &self.extractor,
             };
             group::findings(material, &confirmed)
@@ -248,10 +260,7 @@ impl Campaign {
 
     /// Why the run says nothing, if the agent never spoke where nothing was varied.
     fn silence(&self) -> Option<String> {
-        let spoken = self.procedure.board().with(|evidence| {
-            evidence.of(&self.space.baseline()).iter().any(|run| !self.captures[*run].exchanges.is_empty())
-        });
-        (!spoken).then(|| {
+        (!self.spoken).then(|| {
             "the agent sent no request in any baseline cell: there is nothing to compare; look at its standard error"
                 .to_owned()
         })
@@ -312,4 +321,10 @@ impl Campaign {
             }
         })
     }
+}
+
+/// Bytes that a capture keeps in memory, but for what is small.
+fn size(capture: &Capture) -> usize {
+    let bodies = capture.exchanges.iter().map(|exchange| exchange.body.bytes.len()).sum::<usize>();
+    bodies + capture.stdout.bytes.len() + capture.stderr.bytes.len()
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, CellId};
 
 /// Bytes of a body, known by their SHA-256. The bytes are shared, so that equal bodies may cost memory once.
 #[derive(Clone, PartialEq, Eq)]
@@ -393,4 +393,10 @@ pub struct Record {
 pub struct EngineFailure {
     /// One line for a person.
     pub message: String,
+}
+
+/// Gives captures back to whoever has seen them and not kept them.
+pub trait Recall: std::fmt::Debug + Send + Sync {
+    /// The capture of a cell; `None` where it is not to be had, or the engine could not run the cell.
+    fn recall(&self, cell: &CellId) -> Option<Arc<Capture>>;
 }

@@ -121,7 +121,8 @@ fn job(command: &[&str]) -> Job {
         command: command.iter().map(|word| (*word).to_owned()).collect(),
         cpus: Some(1),
     };
-    Job { cell: CellId::nth(1), environment, limits: LIMITS, timeout: Duration::from_secs(20) }
+    let levels = parallax::cell::Assignment::baseline(0);
+    Job { cell: CellId::nth(1), levels, environment, limits: LIMITS, timeout: Duration::from_secs(20) }
 }
 
 async fn shell(engine: &Docker, script: &str) -> Capture {
@@ -461,6 +462,7 @@ async fn a_published_agent_reaches_the_stub() {
             }
             Job {
                 cell: CellId::nth(usize::from(2 * pair + slot)),
+                levels: levels.clone(),
                 environment: parallax::engine::environment::realise(&scenario, &levels, &context),
                 limits: scenario.target.limits,
                 timeout: scenario.target.timeout,

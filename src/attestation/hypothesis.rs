@@ -38,17 +38,12 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Reads records.
-    #[must_use]
-    pub fn of(records: &[Record]) -> Self {
-        let mut seen = Self::default();
-        for record in records {
-            if let Ok(capture) = &record.outcome {
-                seen.cells.insert(record.cell.levels.clone());
-                seen.channels.extend(carried(capture));
-            }
+    /// Looks at one more record.
+    pub fn look(&mut self, record: &Record) {
+        if let Ok(capture) = &record.outcome {
+            self.cells.insert(record.cell.levels.clone());
+            self.channels.extend(carried(capture));
         }
-        seen
     }
 }
 

@@ -24,13 +24,29 @@ pub struct Evidence {
     by_levels: HashMap<Assignment, Vec<usize>>,
     /// Cells that the engine could not run, by assignment.
     lost: HashMap<Assignment, usize>,
+    /// By feature: whether it ever had another value than in the first run. Most never have.
+    varies: Vec<bool>,
 }
 
 impl Evidence {
     /// Adds a run.
     pub fn push(&mut self, run: Run) {
         self.by_levels.entry(run.cell.levels.clone()).or_default().push(self.runs.len());
+        if let Some(first) = self.runs.first() {
+            let length = first.row.len().max(run.row.len());
+            self.varies.resize(self.varies.len().max(length), false);
+            for (feature, varies) in self.varies.iter_mut().enumerate() {
+                let of = |row: &Row| row.get(feature).copied().flatten();
+                *varies |= of(&first.row) != of(&run.row);
+            }
+        }
         self.runs.push(run);
+    }
+
+    /// Whether a feature has had more than one value so far.
+    #[must_use]
+    pub fn varies(&self, feature: usize) -> bool {
+        self.varies.get(feature).copied().unwrap_or(false)
     }
 
     /// Notes a cell that the engine could not run.

@@ -36,7 +36,7 @@ impl Signal {
 pub fn signals(evidence: &Evidence, space: &Space, features: impl Iterator<Item = usize>) -> Vec<Signal> {
     let baseline = evidence.of(&space.baseline());
     // Columns are read in parallel and grouped in their order: the answer is the same on any number of cores.
-    let features: Vec<usize> = features.collect();
+    let features: Vec<usize> = features.filter(|feature| evidence.varies(*feature)).collect();
     let patterns: Vec<Vec<u32>> = features.par_iter().map(|feature| evidence.pattern(*feature)).collect();
     let mut groups: BTreeMap<Vec<u32>, Vec<usize>> = BTreeMap::new();
     for (feature, pattern) in features.into_iter().zip(patterns) {

@@ -16,7 +16,7 @@ use crate::report::{Json, Report as _};
 use crate::run::RunError;
 use crate::run::fold::{Fold, Folded};
 use crate::scenario;
-use crate::store::{Folder, Manifest};
+use crate::store::{Folder, Manifest, Recorded, Stored as _};
 
 /// Arguments of `parallax analyse`.
 #[derive(Debug, Args)]
@@ -57,21 +57,35 @@ pub(super) struct Read {
     pub(super) findings: Findings,
     /// The cells of every round.
     pub(super) plan: Vec<Cell>,
+    recorded: Arc<Recorded>,
+}
+
+impl Read {
     /// What the records show of the run's reach.
-    pub(super) seen: Seen,
+    pub(super) fn seen(&self) -> Result<Seen, Failure> {
+        let mut seen = Seen::default();
+        for n in 0..self.recorded.len() {
+            self.recorded.load(n..n + 1)?.iter().for_each(|record| seen.look(record));
+        }
+        Ok(seen)
+    }
 }
 
 /// Folds a run's records, as the manifest says.
 pub(super) fn read(folder: &Folder, manifest: &Manifest) -> Result<Read, Failure> {
-    let recorded = folder.records()?;
+    let recorded = Arc::new(folder.records()?);
     if recorded.torn {
         console::note("the last record on disk was not whole and is left out");
     }
-    let seen = Seen::of(&recorded.records);
-    let mut campaign = Campaign::new(Arc::new(manifest.scenario.clone()), manifest.seed);
-    let mut fold = Fold::new(recorded.records);
+    let recollection = Folder::recollection(folder.path(), Arc::clone(&recorded));
+    let mut campaign =
+        Campaign::recalling(Arc::new(manifest.scenario.clone()), manifest.seed, Arc::clone(&recollection) as _);
+    let mut fold = Fold::new(Arc::clone(&recorded));
     match fold.go(&mut campaign, false).map_err(RunError::from)? {
-        Folded::Done(findings) => Ok(Read { findings: *findings, plan: fold.plan, seen }),
+        Folded::Done(findings) => {
+            recollection.check()?;
+            Ok(Read { findings: *findings, plan: fold.plan, recorded })
+        }
         Folded::Open { cells, absorbed } => Err(Failure::unfinished(format!(
             "the run is not finished: {} cells are recorded, and {} of round {} are still to be run; go on with: \
              parallax run {} --out {} --resume",

@@ -114,7 +114,7 @@ pub(super) fn statements(
         manifest: &manifest,
         findings: &read.findings,
         plan: &read.plan,
-        seen: &read.seen,
+        seen: &read.seen()?,
         records_sha256: &records_sha256,
         disclosures: (&text, &media_type),
     };

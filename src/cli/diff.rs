@@ -10,7 +10,7 @@ use super::failure::Failure;
 use crate::capture::Record;
 use crate::report::Difference;
 use crate::report::escape;
-use crate::store::Folder;
+use crate::store::{Folder, Recorded, Stored as _};
 
 /// Arguments of `parallax diff`.
 #[derive(Debug, Args)]
@@ -40,22 +40,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         side_by_side: arguments.side_by_side,
         only: arguments.only.as_deref(),
     };
-    let left = cell(&recorded.records, &arguments.left)?;
-    let right = cell(&recorded.records, &arguments.right)?;
-    console::print(&difference.render(left, right, &manifest.scenario));
+    let left = cell(&recorded, &arguments.left)?;
+    let right = cell(&recorded, &arguments.right)?;
+    console::print(&difference.render(&left, &right, &manifest.scenario));
     Ok(Exit::Clean)
 }
 
 /// The record of a cell.
-pub(super) fn cell<'a>(records: &'a [Record], name: &str) -> Result<&'a Record, Failure> {
-    records.iter().find(|record| record.cell.id.0 == name).ok_or_else(|| {
-        let ends = records.first().zip(records.last());
-        let known = ends.map_or_else(
-            || String::from("it has none"),
-            |(first, last)| {
-                format!("it has {} to {}", escape::terminal(&first.cell.id.0), escape::terminal(&last.cell.id.0))
-            },
-        );
+pub(super) fn cell(recorded: &Recorded, name: &str) -> Result<Record, Failure> {
+    let name_of = |n: usize| escape::terminal(&recorded.cell(n).id.0).to_string();
+    let unknown = || {
+        let known = match recorded.len().checked_sub(1) {
+            None => String::from("it has none"),
+            Some(last) => format!("it has {} to {}", name_of(0), name_of(last)),
+        };
         Failure::usage(format!("the run has no cell {}; {known}", escape::terminal(name)))
-    })
+    };
+    let at = (0..recorded.len()).find(|n| recorded.cell(*n).id.0 == name).ok_or_else(unknown)?;
+    recorded.load(at..at + 1)?.pop().ok_or_else(unknown)
 }

@@ -9,7 +9,7 @@ use super::diff::cell;
 use super::exit::Exit;
 use super::failure::Failure;
 use crate::report::archive;
-use crate::store::Folder;
+use crate::store::{Folder, Stored as _};
 
 /// Arguments of `parallax export`.
 #[derive(Debug, Args)]
@@ -36,10 +36,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let recorded = folder.records()?;
     let mut records = Vec::new();
     for name in &arguments.cell {
-        records.push(cell(&recorded.records, name)?.clone());
+        records.push(cell(&recorded, name)?);
     }
     if arguments.cell.is_empty() {
-        records = recorded.records;
+        records = recorded.load(0..recorded.len())?;
     }
     let bytes = archive(&records, &manifest.scenario, &manifest.parallax);
     match &arguments.out {

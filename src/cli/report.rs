@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use crate::finding::Findings;
 use crate::report::{Form, Html, Json, Junit, Markdown, Observed, Report, Sarif, Table};
-use crate::store::{Folder, Manifest, StoreError};
+use crate::store::{Folder, Manifest, Recorded, StoreError, Stored as _};
 
 /// Arguments of `parallax report`.
 #[derive(Debug, Args)]
@@ -90,13 +90,17 @@ pub(super) fn finished(folder: &Folder, manifest: &Manifest) -> Result<Findings,
 
 /// What was observed at the findings' places.
 fn records(folder: &Folder, manifest: &Manifest, findings: &Findings) -> Result<Observed, Failure> {
-    Ok(Observed::read(&folder.records()?.records, &manifest.scenario, findings))
+    let recorded = folder.records()?;
+    Ok(Observed::read(recorded.len(), |part| recorded.load(part), &manifest.scenario, findings)?)
 }
 
 /// What was observed at the findings' places. A run that was shared without its bodies is shown without.
 pub(super) fn observed(folder: &Folder, manifest: &Manifest, findings: &Findings) -> Result<Observed, Failure> {
-    match folder.records() {
-        Ok(recorded) => Ok(Observed::read(&recorded.records, &manifest.scenario, findings)),
+    let read = |recorded: Recorded| {
+        Observed::read(recorded.len(), |part| recorded.load(part), &manifest.scenario, findings)
+    };
+    match folder.records().and_then(read) {
+        Ok(observed) => Ok(observed),
         Err(StoreError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
             console::note("the bodies of this run are not here (raw/): what each cell showed is left out");
             Ok(Observed::default())

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::console::{self, Progress};
@@ -23,11 +23,13 @@ use crate::store::Folder;
 pub(super) struct Arguments {
     #[command(flatten)]
     source: ScenarioArguments,
-    /// What runs the cells
-    #[arg(long, value_enum, default_value_t, env = "PARALLAX_ENGINE")]
-    engine: EngineArgument,
-    /// Cells at once; default: as many as there are processors
-    #[arg(long, value_name = "N", env = "PARALLAX_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    /// What runs the cells: auto (Docker where it answers, else embedded), docker (containers), embedded (Linux
+    /// namespaces, without a daemon), or exec:PROGRAM (a program of yours that takes cells and gives captures as lines
+    /// of JSON; arguments are quoted as for a shell; see docs/external-engine.md)
+    #[arg(long, value_name = "ENGINE", default_value = "auto", env = "PARALLAX_ENGINE")]
+    engine: Choice,
+    /// Cells at once; default: as many as there are processors, and 64 for exec:PROGRAM
+    #[arg(long, value_name = "N", env = "PARALLAX_JOBS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
     /// Decides the plan: the same seed and scenario give the same cells; default: random
     #[arg(long, value_name = "N")]
@@ -70,8 +72,8 @@ pub(super) struct How {
     #[command(flatten)]
     design: DesignArguments,
     /// What runs the cells
-    #[arg(long, value_enum, default_value_t, env = "PARALLAX_ENGINE", help_heading = "For a scenario")]
-    engine: EngineArgument,
+    #[arg(long, value_name = "ENGINE", default_value = "auto", env = "PARALLAX_ENGINE", help_heading = "For a scenario")]
+    engine: Choice,
     /// Cells at once; default: as many as there are processors
     #[arg(long, value_name = "N", env = "PARALLAX_JOBS", value_parser = clap::value_parser!(u16).range(1..=256),
           help_heading = "For a scenario")]
@@ -115,27 +117,6 @@ impl ScenarioArguments {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum EngineArgument {
-    /// Docker where it answers, else embedded
-    #[default]
-    Auto,
-    /// Containers
-    Docker,
-    /// Linux namespaces, without a daemon
-    Embedded,
-}
-
-impl From<EngineArgument> for Choice {
-    fn from(engine: EngineArgument) -> Self {
-        match engine {
-            EngineArgument::Auto => Self::Auto,
-            EngineArgument::Docker => Self::Docker,
-            EngineArgument::Embedded => Self::Embedded,
-        }
-    }
-}
-
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     to_folder(arguments).map(|(_, exit)| exit)
 }
@@ -164,8 +145,8 @@ pub(super) fn to_folder(arguments: &Arguments) -> Result<(PathBuf, Exit), Failur
         scenario_text,
         overrides,
         seed,
-        engine: arguments.engine.into(),
-        jobs: arguments.jobs.map_or_else(session::cores, usize::from),
+        jobs: arguments.jobs.map_or_else(|| session::default_jobs(&arguments.engine), usize::from),
+        engine: arguments.engine.clone(),
         out: out.clone(),
         resume: arguments.resume,
         program,

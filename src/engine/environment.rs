@@ -69,7 +69,7 @@ const UID: u32 = 1000;
 const SHELL: &str = "/bin/bash";
 
 /// The environment of one cell, complete: an engine adds nothing that an agent could see.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
     /// All variables, PATH included.
     pub variables: BTreeMap<String, String>,
@@ -91,7 +91,7 @@ pub struct Environment {
 }
 
 /// The account that the agent runs under. Always unprivileged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
     /// Name.
     pub name: String,

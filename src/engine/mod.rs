@@ -4,6 +4,7 @@ pub mod canary;
 pub mod docker;
 pub mod embedded;
 pub mod environment;
+pub mod external;
 pub mod pod;
 pub mod select;
 pub mod target;
@@ -11,7 +12,7 @@ pub mod target;
 use futures_util::future::BoxFuture;
 
 use crate::capture::Capture;
-use crate::cell::CellId;
+use crate::cell::{Assignment, CellId};
 use crate::gateway::GatewayError;
 use crate::gateway::client::Traffic;
 use crate::scenario::Limits;
@@ -22,7 +23,9 @@ use environment::Environment;
 pub struct Job {
     /// The cell's name, for labels and logs.
     pub cell: CellId,
-    /// The environment made real: variables, files, names, command.
+    /// The environment, by level index: what an engine is told that makes it real itself.
+    pub levels: Assignment,
+    /// The environment made real: variables, files, names, command. Empty for such an engine.
     pub environment: Environment,
     /// What it may use.
     pub limits: Limits,

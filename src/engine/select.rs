@@ -1,17 +1,19 @@
 //! **Which engine** runs the cells: the one that was asked for, or the best that this machine has.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
 use super::docker::{self, Docker};
 use super::embedded::{self, Embedded};
+use super::external::Program;
 use super::pod::PodOptions;
 use super::{Engine, EngineError, canary, target};
 use crate::scenario::Source;
 
 /// What was asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
     /// Docker where it answers, else embedded.
     #[default]
@@ -20,15 +22,44 @@ pub enum Choice {
     Docker,
     /// Namespaces of our own.
     Embedded,
+    /// The program of this command line.
+    External(String),
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "docker" => Ok(Self::Docker),
+            "embedded" => Ok(Self::Embedded),
+            _ => match text.strip_prefix("exec:") {
+                Some(line) if !line.trim().is_empty() => Ok(Self::External(line.trim().to_owned())),
+                Some(_) => Err(String::from("needs a program, as in exec:./simulator.py")),
+                None => Err(String::from("expected auto, docker, embedded or exec:PROGRAM")),
+            },
+        }
+    }
 }
 
 /// What was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Docker.
     Docker,
     /// Namespaces of our own.
     Embedded,
+    /// Somebody else's program.
+    External(Program),
+}
+
+impl Kind {
+    /// Whether cells run in pods of ours, for which a target must be installed.
+    #[must_use]
+    pub fn has_pods(&self) -> bool {
+        !matches!(self, Self::External(_))
+    }
 }
 
 /// Chooses an engine for a target, before the target is installed: what is installed can depend on it.
@@ -45,6 +76,7 @@ pub async fn choose(choice: Choice, source: &Source) -> Result<Kind, EngineError
             message: "a target that is a container image needs Docker: use --engine docker".into(),
         }),
         Choice::Embedded => Ok(Kind::Embedded),
+        Choice::External(line) => Ok(Kind::External(Program::find(&line)?)),
         Choice::Auto => {
             let Err(no_docker) = docker::probe().await else { return Ok(Kind::Docker) };
             if image {
@@ -68,19 +100,22 @@ pub async fn choose(choice: Choice, source: &Source) -> Result<Kind, EngineError
 
 /// The minor version of the Python that the engine's pods have, for which Python packages are installed.
 #[must_use]
-pub fn pod_python(kind: Kind) -> String {
+pub fn pod_python(kind: &Kind) -> String {
     match kind {
-        Kind::Docker => target::POD_PYTHON.to_owned(),
+        Kind::Docker | Kind::External(_) => target::POD_PYTHON.to_owned(),
         Kind::Embedded => target::host_python().unwrap_or_else(|| target::POD_PYTHON.to_owned()),
     }
 }
 
-/// Opens an engine and proves with a canary that its pods are closed.
+/// Opens an engine that has pods and proves with a canary that they are closed.
 ///
 /// # Errors
 /// When it cannot be opened, or the canary saw something that must not be.
-pub async fn open(kind: Kind, options: PodOptions) -> Result<Arc<dyn Engine>, EngineError> {
+pub async fn open(kind: &Kind, options: PodOptions) -> Result<Arc<dyn Engine>, EngineError> {
     match kind {
+        Kind::External(program) => {
+            Err(EngineError::Failed { step: "opening pods", message: format!("`{program}` has none") })
+        }
         // It lets the canary fly itself.
         Kind::Embedded => Ok(Arc::new(Embedded::open(options).await?)),
         Kind::Docker => {
@@ -93,5 +128,18 @@ pub async fn open(kind: Kind, options: PodOptions) -> Result<Arc<dyn Engine>, En
             }
             Ok(Arc::new(engine))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_is_read_from_its_name() {
+        assert_eq!("auto".parse(), Ok(Choice::Auto));
+        assert_eq!("exec:./sim --fast 'a b'".parse(), Ok(Choice::External("./sim --fast 'a b'".into())));
+        assert!("exec: ".parse::<Choice>().unwrap_err().contains("needs a program"));
+        assert!("podman".parse::<Choice>().unwrap_err().contains("exec:PROGRAM"));
     }
 }

@@ -14,6 +14,10 @@ const ALIKE: u32 = 500;
 /// Bags of tokens that a slot remembers; later variants are compared with these.
 const BAGS: usize = 6;
 
+/// Lines that a slot remembers word for word, and by their keys: more than templates are learned from. Random lines, of
+/// which every capture has another, must not fill the memory.
+const VARIANTS: usize = 1024;
+
 /// A line, prepared for alignment.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
@@ -48,7 +52,12 @@ struct Slot {
 
 impl Slot {
     fn take(&mut self, line: &Line) {
-        if self.variants.insert(Arc::clone(&line.text)) && self.keys.insert(line.key) && self.bags.len() < BAGS {
+        let new = if self.variants.len() < VARIANTS {
+            self.variants.insert(Arc::clone(&line.text))
+        } else {
+            !self.variants.contains(&line.text)
+        };
+        if new && self.keys.len() < VARIANTS && self.keys.insert(line.key) && self.bags.len() < BAGS {
             self.bags.push(line.bag.clone());
         }
     }

@@ -58,8 +58,12 @@ impl Parts {
         process::leaves(capture, &mut out);
         self.requests.leaves(capture, context, &mut out);
         self.names.leaves(capture, context, &mut out);
-        let mut seen = HashSet::new();
-        out.retain(|leaf| seen.insert(leaf.address.clone()));
+        let mut seen: HashSet<&str> = HashSet::with_capacity(out.len());
+        let first: Vec<bool> = out.iter().map(|leaf| seen.insert(&leaf.address)).collect();
+        if first.contains(&false) {
+            let mut first = first.into_iter();
+            out.retain(|_| first.next().unwrap_or(true));
+        }
         out
     }
 }

@@ -14,17 +14,23 @@ use super::table::Table;
 use super::token::{Sort, Tokeniser};
 use super::{Channel, FeatureKind};
 
+/// Bytes of lines that are kept prepared. What is random in every capture must not fill the memory.
+const KEPT_LINES: usize = 64 << 20;
+/// Texts of a leaf whose readouts are kept.
+const KEPT_READOUTS: usize = 2048;
+
 /// Prepared lines, each prepared once.
 #[derive(Debug)]
 pub(super) struct Lines {
     pub(super) tokeniser: Tokeniser,
     known: HashMap<Box<str>, Line>,
+    bytes: usize,
 }
 
 impl Lines {
     /// Nothing prepared yet.
     pub(super) fn new(tokeniser: Tokeniser) -> Self {
-        Self { tokeniser, known: HashMap::new() }
+        Self { tokeniser, known: HashMap::new(), bytes: 0 }
     }
 
     fn of(&mut self, text: &str) -> Vec<Line> {
@@ -34,7 +40,11 @@ impl Lines {
                     known.clone()
                 } else {
                     let made = Line::new(line, &self.tokeniser);
-                    self.known.insert(line.into(), made.clone());
+                    // The text twice, and about as much again for its tokens.
+                    if self.bytes < KEPT_LINES {
+                        self.bytes += 4 * line.len() + 128;
+                        self.known.insert(line.into(), made.clone());
+                    }
                     made
                 }
             })
@@ -217,7 +227,9 @@ impl TextModel {
             }
         }
         let readout: Readout = out.into();
-        self.cache.insert(key, Arc::clone(&readout));
+        if self.cache.len() < KEPT_READOUTS {
+            self.cache.insert(key, Arc::clone(&readout));
+        }
         readout
     }
 

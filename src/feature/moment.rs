@@ -148,10 +148,15 @@ fn hours(offset: i32) -> String {
 pub(super) fn decide<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: Window) -> Option<Basis> {
     let (mut found, mut agreed) = (0_usize, 0_usize);
     let mut all_utc = true;
+    // Equal texts of several captures stand side by side: each is searched once.
+    let mut last: Option<(&str, Vec<Found>)> = None;
     for (text, clock) in texts {
-        for hit in find(text, window) {
+        if last.as_ref().is_none_or(|(searched, _)| *searched != text) {
+            last = Some((text, find(text, window)));
+        }
+        for hit in last.iter().flat_map(|(_, hits)| hits) {
             found += 1;
-            if let Some((_, agreement)) = best(&hit, &clock) {
+            if let Some((_, agreement)) = best(hit, &clock) {
                 agreed += 1;
                 all_utc &= agreement.utc || agreement.near;
             }

@@ -12,7 +12,7 @@ use crate::attribution::level_class::LevelClasses;
 use crate::attribution::procedure::Judged;
 use crate::attribution::rule::RuleList;
 use crate::attribution::{correction, effect};
-use crate::capture::Capture;
+use crate::capture::Recall;
 use crate::cell::Assignment;
 use crate::design::Space;
 use crate::feature::{Channel, Extractor, Feature, FeatureKind, Observation};
@@ -30,8 +30,8 @@ pub struct Material<'a> {
     pub space: &'a Space,
     /// All runs.
     pub evidence: &'a Evidence,
-    /// The capture of each run of the evidence.
-    pub captures: &'a [std::sync::Arc<Capture>],
+    /// Where the captures of the evidence's runs are.
+    pub captures: &'a dyn Recall,
     /// What made the rows.
     pub extractor: &'a Extractor,
 }
@@ -225,11 +225,11 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
     let unconfirmed = weakest.claim.factors.iter().zip(weakest.claim.confirmed_factors(weakest.threshold));
     let suggested = unconfirmed.filter(|(_, confirmed)| !confirmed).map(|(factor, _)| factor_name(*factor)).collect();
     let p_value = correction::anytime_p(weakest.claim.e);
-    let observation = |run: usize| Observation {
-        levels: &material.evidence.runs()[run].cell.levels,
-        capture: &material.captures[run],
+    let excerpt = |run: usize| {
+        let cell = &material.evidence.runs()[run].cell;
+        let capture = material.captures.recall(&cell.id)?;
+        material.extractor.excerpt(best.index, Observation { levels: &cell.levels, capture: &capture })
     };
-    let excerpt = |run: usize| material.extractor.excerpt(best.index, observation(run));
     let (baseline, variant) = (excerpt(best.baseline_run), excerpt(best.variant_run));
     let codepoints = match (&baseline, &variant) {
         (Some(baseline), Some(variant)) => codepoint::differing(Some(baseline), Some(variant)),

@@ -106,7 +106,7 @@ mod tests {
 
     fn shown(finding: &Finding) -> String {
         let scenario = testing::manifest().scenario;
-        let observed = Observed::read(&testing::records(), &scenario, &testing::found());
+        let observed = Observed::of(&testing::records(), &scenario, &testing::found());
         String::from_utf8(Text::default().detail(finding, 0, &scenario, &observed)).unwrap()
     }
 

@@ -2,6 +2,7 @@
 //! as the campaign's, so that a reader can hold every rule against the cells that were run.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::capture::{Record, Seconds};
@@ -12,6 +13,10 @@ use crate::scenario::Scenario;
 
 /// Values are told short: what was captured is its vendor's.
 const LONGEST: usize = 200;
+/// Captures that templates are learned from.
+const LEARNED: usize = 512;
+/// Records in memory at once.
+const AT_ONCE: usize = 64;
 
 /// What was seen, run by run.
 #[derive(Clone, Debug, Default)]
@@ -71,25 +76,45 @@ impl Column {
 }
 
 impl Observed {
-    /// Reads the records again. They must be in plan order and whole.
-    #[must_use]
-    pub fn read(records: &[Record], scenario: &Scenario, findings: &Findings) -> Self {
-        let runs: Vec<Ran> = records.iter().map(ran).collect();
-        let seen =
-            || records.iter().enumerate().filter_map(|(at, one)| Some((at, &one.cell, one.outcome.as_ref().ok()?)));
+    /// Reads `count` records again, a few at a time: `load` gives those of a range. They must be in plan order and whole.
+    ///
+    /// # Errors
+    /// Those of `load`.
+    pub fn read<E>(
+        count: usize,
+        load: impl Fn(Range<usize>) -> Result<Vec<Record>, E>,
+        scenario: &Scenario,
+        findings: &Findings,
+    ) -> Result<Self, E> {
+        let parts = || (0..count).step_by(AT_ONCE).map(|from| from..count.min(from + AT_ONCE));
         let mut extractor = Extractor::new(Arc::new(scenario.clone()));
-        for (_, cell, capture) in seen().filter(|(_, cell, _)| cell.phase == Phase::Cover) {
-            extractor.learn(Observation { levels: &cell.levels, capture });
+        let mut learned = 0;
+        for part in parts() {
+            for record in load(part)?.iter().filter(|record| record.cell.phase == Phase::Cover) {
+                if let Ok(capture) = &record.outcome {
+                    extractor.learn(Observation { levels: &record.cell.levels, capture });
+                    learned += 1;
+                }
+            }
+            if learned >= LEARNED {
+                break;
+            }
         }
         extractor.freeze();
+        let mut runs: Vec<Ran> = Vec::with_capacity(count);
         let wanted: HashSet<&str> = findings.findings.iter().flat_map(|one| &one.places).map(String::as_str).collect();
         let mut values: BTreeMap<usize, HashMap<usize, ValueId>> = BTreeMap::new();
-        for (at, cell, capture) in seen() {
-            let row = extractor.extract(Observation { levels: &cell.levels, capture });
-            for (feature, value) in row.into_iter().enumerate() {
-                let place = extractor.features().get(feature).map_or("", |feature| feature.place.as_str());
-                if let Some(value) = value.filter(|_| wanted.contains(place)) {
-                    values.entry(feature).or_default().insert(at, value);
+        for part in parts() {
+            for record in load(part)? {
+                let at = runs.len();
+                runs.push(ran(&record));
+                let Ok(capture) = &record.outcome else { continue };
+                let row = extractor.extract(Observation { levels: &record.cell.levels, capture });
+                for (feature, value) in row.into_iter().enumerate() {
+                    let place = extractor.features().get(feature).map_or("", |feature| feature.place.as_str());
+                    if let Some(value) = value.filter(|_| wanted.contains(place)) {
+                        values.entry(feature).or_default().insert(at, value);
+                    }
                 }
             }
         }
@@ -108,7 +133,15 @@ impl Observed {
                 places.map(|(n, place)| choose(at_place.get(place.as_str())?, finding, n == 0, &labels)).collect()
             })
             .collect();
-        Self { runs, findings }
+        Ok(Self { runs, findings })
+    }
+
+    /// Reads records that are in memory.
+    #[cfg(test)]
+    pub(super) fn of(records: &[Record], scenario: &Scenario, findings: &Findings) -> Self {
+        let load = |part: Range<usize>| Ok::<_, std::convert::Infallible>(records[part].to_vec());
+        let Ok(observed) = Self::read(records.len(), load, scenario, findings);
+        observed
     }
 
     /// What stood at a place of a finding.
@@ -281,7 +314,7 @@ mod tests {
     #[test]
     fn records_are_read_cell_by_cell() {
         let (findings, scenario) = (testing::found(), testing::manifest().scenario);
-        let observed = Observed::read(&testing::records(), &scenario, &findings);
+        let observed = Observed::of(&testing::records(), &scenario, &findings);
         let column = observed.column(0, 0).expect("the place is found again");
         let seen: Vec<Option<&str>> = column.seen.iter().map(|seen| column.text(*seen)).collect();
         for (run, seen) in observed.runs.iter().zip(&seen) {

@@ -153,7 +153,7 @@ mod tests {
 
     fn rendered(form: Form) -> String {
         let (findings, manifest) = (testing::found(), testing::manifest());
-        let observed = Observed::read(&testing::records(), &manifest.scenario, &findings);
+        let observed = Observed::of(&testing::records(), &manifest.scenario, &findings);
         String::from_utf8(Table { observed, form }.render(&findings, &manifest)).unwrap()
     }
 
@@ -190,7 +190,7 @@ mod tests {
     fn a_hostile_agent_changes_nothing_of_the_structure() {
         let (mut findings, manifest) = (testing::hostile(), testing::manifest());
         findings.findings.truncate(9);
-        let mut observed = Observed::read(&testing::records(), &manifest.scenario, &testing::found());
+        let mut observed = Observed::of(&testing::records(), &manifest.scenario, &testing::found());
         let mut column = observed.column(0, 0).unwrap().clone();
         column.values = vec![testing::HOSTILE.into(), "=1+1".into()];
         observed.findings = findings.findings.iter().map(|one| vec![Some(column.clone()); one.places.len()]).collect();

@@ -19,7 +19,7 @@ use crate::capture::{Capture, EngineFailure, Outcome, Record};
 use crate::cell::Cell;
 use crate::engine::{Engine, EngineError, Job};
 use crate::finding::Findings;
-use crate::store::{Folder, RecordWriter};
+use crate::store::{Folder, Packed, Packer, RecordWriter};
 
 /// How long the driver bears with an engine.
 #[derive(Clone, Debug)]
@@ -42,6 +42,9 @@ impl Default for Patience {
     }
 }
 
+/// Cells that may have ended behind one that has not: their records are in memory.
+const AHEAD: usize = 512;
+
 /// Makes an engine's job of a cell.
 pub type MakeJob = Arc<dyn Fn(&Cell) -> Job + Send + Sync>;
 
@@ -54,7 +57,7 @@ pub struct Driver {
     /// Makes a cell's environment.
     pub make_job: MakeJob,
     /// Takes secrets out of records before they are stored or absorbed.
-    pub redactor: Redactor,
+    pub redactor: Arc<Redactor>,
     /// Hears what happens.
     pub listener: Listener,
     /// Ends the run early.
@@ -63,12 +66,21 @@ pub struct Driver {
     pub patience: Patience,
 }
 
-/// A cell's end as a slot reports it.
+/// A cell's end as a slot reports it: its record without secrets, packed and with its bodies on disk.
 struct Ended {
     index: usize,
     slot: usize,
-    attempts: u32,
-    result: Result<Capture, EngineError>,
+    result: Result<(Record, Packed), RunError>,
+}
+
+/// What slots need beside a job.
+#[derive(Clone)]
+struct Slots {
+    engine: Arc<dyn Engine>,
+    listener: Listener,
+    patience: Arc<Patience>,
+    redactor: Arc<Redactor>,
+    packer: Packer,
 }
 
 /// The round that is running.
@@ -76,7 +88,7 @@ struct Round<'a> {
     cells: &'a [Cell],
     /// Next to be stored and absorbed.
     next: usize,
-    waiting: BTreeMap<usize, Record>,
+    waiting: BTreeMap<usize, (Record, Packed)>,
     failed: usize,
     message: String,
 }
@@ -149,62 +161,52 @@ impl Driver {
     ) -> Result<(), RunError> {
         let mut free: VecDeque<usize> = (0..self.jobs.max(1)).collect();
         let mut queue = round.next..round.cells.len();
+        let ahead = AHEAD.max(2 * self.jobs);
+        let slots = Slots {
+            engine: self.engine.clone(),
+            listener: self.listener.clone(),
+            patience: Arc::new(self.patience.clone()),
+            redactor: self.redactor.clone(),
+            packer: writer.packer(),
+        };
         // Dropping the set, by any way out of this function, aborts what still runs.
         let mut running = JoinSet::new();
         loop {
-            while let Some(slot) = free.pop_front() {
+            // One cell that takes long must not let all others pile up behind it.
+            while queue.start < round.next + ahead
+                && let Some(slot) = free.pop_front()
+            {
                 let Some(index) = queue.next() else { break };
-                self.start(&mut running, slot, index, &round.cells[index]);
+                let cell = &round.cells[index];
+                (self.listener)(Event::Started(cell.id.clone()));
+                running.spawn(slots.clone().run(slot, index, cell.clone(), (self.make_job)(cell)));
             }
             // Records go on while cells run: the slots are full before any time is spent on them.
             self.take_ready(round, procedure, writer, meter, baselines)?;
-            let ended = tokio::select! {
+            let mut ended = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Err(RunError::Interrupted),
                 ended = running.join_next() => ended,
             };
-            let Some(ended) = ended else { return Ok(()) };
-            let Ended { index, slot, attempts, result } = match ended {
-                Ok(ended) => ended,
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                Err(_) => return Err(RunError::Interrupted),
-            };
-            free.push_back(slot);
-            let cell = &round.cells[index];
-            let outcome = match result {
-                Ok(capture) => Ok(Arc::new(capture)),
-                Err(EngineError::Cancelled) => return Err(RunError::Interrupted),
-                Err(error @ (EngineError::Missing(_) | EngineError::NoTarget { .. } | EngineError::Canary(_))) => {
-                    return Err(error.into());
-                }
-                Err(error) => Err(EngineFailure { message: error.to_string() }),
-            };
-            (self.listener)(Event::Finished { cell: cell.id.clone(), observed: outcome.is_ok() });
-            let record = self.redactor.record(Record { cell: cell.clone(), attempts, outcome });
-            round.waiting.insert(index, record);
-        }
-    }
-
-    /// Starts a cell in a slot.
-    fn start(&self, running: &mut JoinSet<Ended>, slot: usize, index: usize, cell: &Cell) {
-        (self.listener)(Event::Started(cell.id.clone()));
-        let job = (self.make_job)(cell);
-        let (engine, listener, patience) = (self.engine.clone(), self.listener.clone(), self.patience.clone());
-        running.spawn(async move {
-            let mut attempts = 0;
-            loop {
-                attempts += 1;
-                let result = attempt(&*engine, slot, &job, &listener, &patience).await;
-                if let Err(error @ EngineError::Failed { .. }) = &result
-                    && let Some(wait) = patience.retries.get(attempts as usize - 1)
-                {
-                    listener(Event::Warning(format!("{}: {error}; trying again", job.cell)));
-                    tokio::time::sleep(*wait).await;
-                    continue;
-                }
-                return Ended { index, slot, attempts, result };
+            if ended.is_none() && queue.is_empty() {
+                return Ok(());
             }
-        });
+            while let Some(one) = ended {
+                let Ended { index, slot, result } = match one {
+                    Ok(ended) => ended,
+                    Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                    Err(_) => return Err(RunError::Interrupted),
+                };
+                free.push_back(slot);
+                let (record, packed) = result?;
+                (self.listener)(Event::Finished {
+                    cell: round.cells[index].id.clone(),
+                    observed: record.outcome.is_ok(),
+                });
+                round.waiting.insert(index, (record, packed));
+                ended = running.try_join_next();
+            }
+        }
     }
 
     /// Stores and absorbs the records that are next in plan order.
@@ -216,10 +218,11 @@ impl Driver {
         meter: &mut Meter,
         baselines: &mut Baselines,
     ) -> Result<(), RunError> {
-        while let Some(record) = round.waiting.remove(&round.next) {
+        let mut ready = Vec::new();
+        while let Some((record, packed)) = round.waiting.remove(&round.next) {
             round.next += 1;
             meter.count(&record);
-            writer.append(&record)?;
+            writer.append_packed(&packed)?;
             if let Err(failure) = &record.outcome {
                 round.failed += 1;
                 round.message.clone_from(&failure.message);
@@ -227,17 +230,50 @@ impl Driver {
             if let Some(warning) = baselines.look(&record) {
                 (self.listener)(Event::Warning(warning));
             }
-            procedure.absorb(record);
+            let lost = record.outcome.is_err() && too_many(round.failed, round.cells.len());
+            ready.push(record);
+            if lost {
+                procedure.absorb_all(ready);
+                return Err(RunError::Lost {
+                    failed: round.failed,
+                    cells: round.cells.len(),
+                    round: round.cells[0].round,
+                    message: round.message.clone(),
+                });
+            }
         }
-        if too_many(round.failed, round.cells.len()) {
-            return Err(RunError::Lost {
-                failed: round.failed,
-                cells: round.cells.len(),
-                round: round.cells[0].round,
-                message: round.message.clone(),
-            });
-        }
+        procedure.absorb_all(ready);
         Ok(())
+    }
+}
+
+impl Slots {
+    /// Runs a cell in a slot, with all its attempts.
+    async fn run(self, slot: usize, index: usize, cell: Cell, job: Job) -> Ended {
+        let mut attempts = 0;
+        let result = loop {
+            attempts += 1;
+            let result = attempt(&*self.engine, slot, &job, &self.listener, &self.patience).await;
+            if let Err(error @ EngineError::Failed { .. }) = &result
+                && let Some(wait) = self.patience.retries.get(attempts as usize - 1)
+            {
+                (self.listener)(Event::Warning(format!("{}: {error}; trying again", job.cell)));
+                tokio::time::sleep(*wait).await;
+                continue;
+            }
+            break result;
+        };
+        let outcome = match result {
+            Ok(capture) => Ok(Arc::new(capture)),
+            Err(EngineError::Cancelled) => return Ended { index, slot, result: Err(RunError::Interrupted) },
+            Err(error @ (EngineError::Missing(_) | EngineError::NoTarget { .. } | EngineError::Canary(_))) => {
+                return Ended { index, slot, result: Err(error.into()) };
+            }
+            Err(error) => Err(EngineFailure { message: error.to_string() }),
+        };
+        let record = self.redactor.record(Record { cell, attempts, outcome });
+        let result = self.packer.pack(&record).map(|packed| (record, packed)).map_err(RunError::from);
+        Ended { index, slot, result }
     }
 }
 
@@ -320,7 +356,7 @@ mod tests {
     use crate::capture::{Body, Seconds};
     use crate::engine::environment::{Environment, User};
     use crate::run::testing::{Act, FakeEngine, Rounds, capture, scenario};
-    use crate::store::{Manifest, Recorded};
+    use crate::store::{Manifest, Recorded, Stored as _};
 
     struct Bench {
         _place: tempfile::TempDir,
@@ -333,6 +369,7 @@ mod tests {
         let user = User { name: "dev".into(), uid: 1000, gid: 1000, home: "/home/dev".into(), shell: "/bin/sh".into() };
         Job {
             cell: cell.id.clone(),
+            levels: cell.levels.clone(),
             environment: Environment {
                 variables: BTreeMap::new(),
                 files: Vec::new(),
@@ -351,7 +388,7 @@ mod tests {
     fn bench(engine: Arc<FakeEngine>, jobs: usize) -> Bench {
         let place = tempfile::tempdir().unwrap();
         let scenario = scenario();
-        let redactor = Redactor::new(&scenario);
+        let redactor = Arc::new(Redactor::new(&scenario));
         let manifest = Manifest {
             schema_version: Manifest::SCHEMA_VERSION,
             parallax: "0".into(),
@@ -410,6 +447,11 @@ mod tests {
         }
     }
 
+    fn stored(folder: &Folder) -> Vec<Record> {
+        let recorded = folder.records().unwrap();
+        recorded.load(0..recorded.len()).unwrap()
+    }
+
     fn fine(milliseconds: u64) -> Act {
         Act::After(Duration::from_millis(milliseconds), Box::new(Ok(capture())))
     }
@@ -428,7 +470,7 @@ mod tests {
         bench.drive(&mut procedure).await.unwrap();
         let expected: Vec<String> = (0..11).map(|n| format!("c{n:04}")).collect();
         assert_eq!(procedure.absorbed, expected);
-        let stored = bench.folder.records().unwrap().records;
+        let stored = stored(&bench.folder);
         assert_eq!(stored.iter().map(|record| record.cell.id.0.clone()).collect::<Vec<_>>(), expected);
         assert_eq!(bench.folder.plan().unwrap().len(), 11);
         assert_eq!(*engine.started.lock().await, expected, "cells begin in plan order");
@@ -444,7 +486,7 @@ mod tests {
         let bench = bench(engine, 2);
         let mut procedure = Rounds::new(&[20]);
         bench.drive(&mut procedure).await.unwrap();
-        let stored = bench.folder.records().unwrap().records;
+        let stored = stored(&bench.folder);
         assert_eq!((stored[1].attempts, stored[1].outcome.is_ok()), (3, true));
         assert_eq!((stored[4].attempts, stored[4].outcome.is_err()), (3, true));
         assert_eq!(procedure.absorbed[4], "c0004!");
@@ -491,7 +533,7 @@ mod tests {
         });
         let error = bench.drive(&mut Rounds::new(&[20])).await.unwrap_err();
         assert!(matches!(error, RunError::Interrupted), "{error}");
-        assert_eq!(bench.folder.records().unwrap().records.len(), 5);
+        assert_eq!(stored(&bench.folder).len(), 5);
     }
 
     #[tokio::test]

@@ -14,6 +14,15 @@ pub(crate) mod testing;
 use crate::engine::EngineError;
 use crate::store::StoreError;
 
+impl From<fold::FoldError> for RunError {
+    fn from(error: fold::FoldError) -> Self {
+        match error {
+            fold::FoldError::Diverged(error) => error.into(),
+            fold::FoldError::Store(error) => error.into(),
+        }
+    }
+}
+
 /// Why a run did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {

@@ -111,14 +111,13 @@ impl Redactor {
     #[must_use]
     pub fn record(&self, record: Record) -> Record {
         let outcome = match record.outcome {
-            Ok(capture) => Ok(Arc::new(self.capture(&capture))),
+            Ok(capture) => Ok(Arc::new(self.capture(Arc::unwrap_or_clone(capture)))),
             Err(failure) => Err(EngineFailure { message: self.text(&failure.message) }),
         };
         Record { outcome, ..record }
     }
 
-    fn capture(&self, capture: &Capture) -> Capture {
-        let mut open = capture.clone();
+    fn capture(&self, mut open: Capture) -> Capture {
         open.stdout = self.body(open.stdout);
         open.stderr = self.body(open.stderr);
         for exchange in &mut open.exchanges {
@@ -271,7 +270,7 @@ mod tests {
         capture.exchanges[0].body = Body::new(&br#"{"key":"sk-dummy-\"1\"","mode":"sk-visible"}"#[..]);
         capture.exchanges[0].target = "/v1?key=sk%2Ddummy%2D%221%22".into();
         capture.exchanges[0].headers = vec![("x-note".into(), "my sk-dummy-\"1\" here".into())];
-        let open = redactor.capture(&capture);
+        let open = redactor.capture(capture);
         assert_eq!(open.stderr.text(), "bad key ⟨secret DEMO_KEY⟩ (sk-visible)");
         assert_eq!(open.exchanges[0].body.text(), r#"{"key":"⟨secret DEMO_KEY⟩","mode":"sk-visible"}"#);
         assert_eq!(open.exchanges[0].target, "/v1?key=⟨secret DEMO_KEY⟩");
@@ -319,7 +318,7 @@ mod tests {
             first_bytes: format!("GET x Proxy-Authorization: Basic {basic}").into_bytes(),
             ..Connection::default()
         }];
-        let open = redactor.capture(&capture);
+        let open = redactor.capture(capture);
         assert_eq!(open.exchanges[0].hops[0].headers[0].1, "Basic ⟨secret proxy 1⟩");
         assert_eq!(open.exchanges[0].hops[0].headers[1].1, "Socks5 ⟨redacted 11⟩");
         assert!(String::from_utf8_lossy(&open.connections[0].first_bytes).ends_with("Basic ⟨secret proxy 1⟩"));

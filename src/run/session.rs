@@ -10,16 +10,17 @@ use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::RunError;
-use super::driver::{Driver, Patience};
+use super::driver::{Driver, MakeJob, Patience};
 use super::event::{Event, Listener};
 use super::fold::{Fold, Folded};
 use super::redact::Redactor;
 use super::usage::Meter;
 use crate::campaign::Campaign;
 use crate::cell::Cell;
-use crate::engine::environment::{Context, realise};
+use crate::engine::environment::{Context, Environment, realise};
+use crate::engine::external::{self, External};
 use crate::engine::pod::PodOptions;
-use crate::engine::select::{self, Choice};
+use crate::engine::select::{self, Choice, Kind};
 use crate::engine::target::{self, Installed, TargetFacts};
 use crate::engine::{Engine, EngineError, Job};
 use crate::finding::Findings;
@@ -76,21 +77,20 @@ pub async fn run(request: &Request, listener: &Listener, cancel: &CancellationTo
     let open_scenario = Arc::new(redactor.scenario(&request.scenario));
     let earlier = earlier(request, &open_scenario)?;
     let seed = earlier.as_ref().map_or_else(|| request.seed.unwrap_or_else(random_seed), |run| run.manifest.seed);
-    let mut campaign = Campaign::new(open_scenario.clone(), seed);
-    let (records, mut recorded) = earlier.as_ref().map_or_else(
-        || Ok((Vec::new(), Recorded::default())),
-        |run| run.folder.records().map(|recorded| (recorded.records.clone(), recorded)),
-    )?;
-    recorded.records = Vec::new();
+    let recorded = Arc::new(earlier.as_ref().map_or_else(|| Ok(Recorded::default()), |run| run.folder.records())?);
     if recorded.torn {
         listener(Event::Warning("the last record on disk was not whole and is left out".into()));
     }
-    let mut fold = Fold::new(records);
+    // What is on disk now may be cut off and run again: captures are looked for when they are wanted.
+    let recollection = Folder::recollection(&request.out, Arc::default());
+    let mut campaign = Campaign::recalling(open_scenario.clone(), seed, Arc::clone(&recollection) as _);
+    let mut fold = Fold::new(Arc::clone(&recorded));
     let first = match fold.go(&mut campaign, true)? {
         Folded::Open { cells, absorbed } => (cells, absorbed),
         // Every cell is on disk: no engine is needed.
         Folded::Done(findings) => {
             let Some(run) = earlier else { unreachable!("a campaign planned nothing") };
+            recollection.check()?;
             run.folder.write_plan(&fold.plan)?;
             run.folder.write_findings(&findings)?;
             return Ok(Ended { findings, manifest: run.manifest });
@@ -104,7 +104,7 @@ pub async fn run(request: &Request, listener: &Listener, cancel: &CancellationTo
     let prepared = tokio::select! {
         biased;
         () = cancel.cancelled() => return Err(RunError::Interrupted),
-        prepared = prepare(request, &id, listener) => prepared?,
+        prepared = prepare(request, &id, seed, listener) => prepared?,
     };
     let work = async {
         let engine = prepared.engine.clone();
@@ -123,8 +123,8 @@ pub async fn run(request: &Request, listener: &Listener, cancel: &CancellationTo
         let driver = Driver {
             engine,
             jobs: request.jobs,
-            make_job: make_job(&request.scenario, &prepared),
-            redactor,
+            make_job: prepared.make_job.clone(),
+            redactor: Arc::new(redactor),
             listener: listener.clone(),
             cancel: cancel.clone(),
             patience: Patience::default(),
@@ -137,6 +137,7 @@ pub async fn run(request: &Request, listener: &Listener, cancel: &CancellationTo
         manifest.usage = Some(manifest.usage.unwrap_or_default() + usage);
         folder.write_manifest(&manifest)?;
         let findings = outcome?;
+        recollection.check()?;
         folder.write_findings(&findings)?;
         Ok(Ended { findings, manifest })
     };
@@ -200,19 +201,23 @@ fn same_target(before: &TargetFacts, now: &TargetFacts) -> Result<(), RunError> 
     )))
 }
 
-/// A target and an engine, ready.
+/// An engine, ready, and what it must be told of each cell.
 struct Prepared {
     engine: Arc<dyn Engine>,
-    installed: Installed,
-    authority: Authority,
+    make_job: MakeJob,
 }
 
-async fn prepare(request: &Request, id: &str, listener: &Listener) -> Result<Prepared, RunError> {
+async fn prepare(request: &Request, id: &str, seed: u64, listener: &Listener) -> Result<Prepared, RunError> {
     let scenario = &request.scenario;
-    let kind = select::choose(request.engine, &scenario.target.source).await?;
+    let kind = select::choose(request.engine.clone(), &scenario.target.source).await?;
+    if let Kind::External(program) = kind {
+        // The program makes environments real, and has the target: there is nothing to install and no pod to check.
+        let engine = Arc::new(External::new(program, scenario, seed));
+        return Ok(Prepared { engine, make_job: tell_job(scenario) });
+    }
     let cache = target::cache_folder();
     let notice = |line: String| listener(Event::Preparing(line));
-    let installed = target::install_for(&scenario.target, &cache, &select::pod_python(kind), &notice).await?;
+    let installed = target::install_for(&scenario.target, &cache, &select::pod_python(&kind), &notice).await?;
     let authority = Authority::mint(AUTHORITY).map_err(|error| EngineError::Failed {
         step: "making the certificate authority",
         message: error.to_string(),
@@ -229,21 +234,34 @@ async fn prepare(request: &Request, id: &str, listener: &Listener) -> Result<Pre
         limits: scenario.target.limits,
         cache,
     };
-    let engine = select::open(kind, options).await?;
-    Ok(Prepared { engine, installed, authority })
+    let engine = select::open(&kind, options).await?;
+    Ok(Prepared { engine, make_job: make_job(scenario, &installed, &authority) })
+}
+
+/// How cells become jobs of an engine that makes environments real itself.
+fn tell_job(scenario: &Scenario) -> MakeJob {
+    let (limits, timeout) = (scenario.target.limits, scenario.target.timeout);
+    Arc::new(move |cell: &Cell| Job {
+        cell: cell.id.clone(),
+        levels: cell.levels.clone(),
+        environment: Environment::default(),
+        limits,
+        timeout,
+    })
 }
 
 /// How cells become jobs. The engine gets the scenario with its secrets.
-fn make_job(scenario: &Scenario, prepared: &Prepared) -> super::driver::MakeJob {
+fn make_job(scenario: &Scenario, installed: &Installed, authority: &Authority) -> MakeJob {
     let scenario = scenario.clone();
     let context = Context {
-        ca_certificate_pem: prepared.authority.certificate_pem.clone(),
-        search: prepared.installed.search.clone(),
-        variables: prepared.installed.variables.clone(),
+        ca_certificate_pem: authority.certificate_pem.clone(),
+        search: installed.search.clone(),
+        variables: installed.variables.clone(),
         resolver: None,
     };
     Arc::new(move |cell: &Cell| Job {
         cell: cell.id.clone(),
+        levels: cell.levels.clone(),
         environment: realise(&scenario, &cell.levels, &context),
         limits: scenario.target.limits,
         timeout: scenario.target.timeout,
@@ -290,6 +308,15 @@ fn kernel(path: &Path) -> String {
 #[must_use]
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Cells at once where nobody says: a program elsewhere is not bound by this machine's processors.
+#[must_use]
+pub fn default_jobs(engine: &Choice) -> usize {
+    match engine {
+        Choice::External(_) => external::DEFAULT_JOBS,
+        Choice::Auto | Choice::Docker | Choice::Embedded => cores(),
+    }
 }
 
 /// A seed that is easy to type again.

@@ -2,13 +2,15 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::manifest::Manifest;
-use super::records::{self, RecordWriter, Recorded};
+use super::recorded::{Recollection, Recorded};
+use super::records::RecordWriter;
 use crate::cell::Cell;
 use crate::finding::{self, Findings};
 
@@ -142,9 +144,15 @@ impl Folder {
         self.write("plan.jsonl", &text)
     }
 
-    /// Reads every whole record.
+    /// The index of every whole record.
     pub fn records(&self) -> Result<Recorded, StoreError> {
-        records::read(&self.path)
+        Recorded::open(&self.path)
+    }
+
+    /// What recalls captures of this folder; `recorded` are those that are known to be there.
+    #[must_use]
+    pub fn recollection(path: &Path, recorded: Arc<Recorded>) -> Arc<Recollection> {
+        Arc::new(Recollection::new(path, recorded))
     }
 
     /// Opens the records for appending, after the first `keep` of `recorded`; what stands behind them is cut off.

@@ -13,8 +13,10 @@
 
 mod folder;
 mod manifest;
+mod recorded;
 mod records;
 
 pub use folder::{Folder, StoreError};
 pub use manifest::{Manifest, Usage};
-pub use records::{RecordWriter, Recorded};
+pub use recorded::{Recollection, Recorded, Stored};
+pub use records::{Packed, Packer, RecordWriter};

@@ -1,112 +1,108 @@
 //! **Records** on disk: one JSON line a record, each in a zstd frame of its own, so that a run that was killed can be
 //! read up to its last whole line; bodies beside them by their SHA-256, each written once.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use super::folder::{StoreError, write_whole};
 use crate::capture::{
-    Body, Capture, Connection, DnsQuestion, Dropped, EngineFailure, Exchange, FileChange, Hop, Outcome, Record,
-    Seconds, TlsHello, Via,
+    Body, Capture, Connection, DnsQuestion, Dropped, EngineFailure, FileChange, Hop, Outcome, Record, Seconds, TlsHello,
+    Via,
 };
 use crate::cell::Cell;
 
 /// Version of a line of `cells.jsonl.zst`.
-const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 1;
 /// The file's name.
-const FILE: &str = "cells.jsonl.zst";
+pub(super) const FILE: &str = "cells.jsonl.zst";
 /// zstd's own default.
 const LEVEL: i32 = 3;
-/// A record's line or a body is never longer than this when unpacked: a damaged length must not take all memory.
-const LONGEST: usize = 1 << 30;
 
-/// A line of the file.
+/// A line of the file. Written from borrowed parts, read into owned ones.
 #[derive(Serialize, Deserialize)]
-struct Line {
-    schema_version: u32,
-    cell: Cell,
-    attempts: u32,
+pub(super) struct Line<'a> {
+    pub(super) schema_version: u32,
+    pub(super) cell: Cow<'a, Cell>,
+    pub(super) attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    capture: Option<StoredCapture>,
+    pub(super) capture: Option<StoredCapture<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<EngineFailure>,
+    pub(super) failure: Option<Cow<'a, EngineFailure>>,
 }
 
 /// A body that stands in `raw/`.
 #[derive(Serialize, Deserialize)]
-struct StoredBody {
-    sha256: String,
-    bytes: usize,
+pub(super) struct StoredBody<'a> {
+    pub(super) sha256: Cow<'a, str>,
+    pub(super) bytes: usize,
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredExchange {
-    at: Seconds,
-    scheme: String,
-    host: String,
-    port: u16,
-    dialled: String,
-    via: Via,
-    version: String,
-    method: String,
-    target: String,
-    headers: Vec<(String, String)>,
-    body: StoredBody,
-    status: u16,
+pub(super) struct StoredExchange<'a> {
+    pub(super) at: Seconds,
+    pub(super) scheme: Cow<'a, str>,
+    pub(super) host: Cow<'a, str>,
+    pub(super) port: u16,
+    pub(super) dialled: Cow<'a, str>,
+    pub(super) via: Via,
+    pub(super) version: Cow<'a, str>,
+    pub(super) method: Cow<'a, str>,
+    pub(super) target: Cow<'a, str>,
+    pub(super) headers: Cow<'a, [(String, String)]>,
+    pub(super) body: StoredBody<'a>,
+    pub(super) status: u16,
     // Later than the format: what is not there is nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    hops: Vec<Hop>,
+    #[serde(default, skip_serializing_if = "<[Hop]>::is_empty")]
+    pub(super) hops: Cow<'a, [Hop]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    note: Option<String>,
+    pub(super) note: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredCapture {
-    started_unix_ms: i64,
-    wall: Seconds,
-    cpu: Option<Seconds>,
-    outcome: Outcome,
-    stdout: StoredBody,
-    stderr: StoredBody,
-    exchanges: Vec<StoredExchange>,
-    dns: Vec<DnsQuestion>,
-    tls: Vec<TlsHello>,
-    connections: Vec<Connection>,
-    files: Vec<FileChange>,
-    left_open: u32,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    dropped: Vec<Dropped>,
-}
-
-/// What was read of a run's records.
-#[derive(Debug, Default)]
-pub struct Recorded {
-    /// Every whole record, in plan order.
-    pub records: Vec<Record>,
-    /// Whether something stood behind them that was not a whole record.
-    pub torn: bool,
-    ends: Vec<u64>,
-}
-
-impl Recorded {
-    /// Where in the file the first `count` records end.
-    pub(super) fn end_of(&self, count: usize) -> u64 {
-        if count == 0 { 0 } else { self.ends[count.min(self.ends.len()) - 1] }
-    }
+pub(super) struct StoredCapture<'a> {
+    pub(super) started_unix_ms: i64,
+    pub(super) wall: Seconds,
+    pub(super) cpu: Option<Seconds>,
+    pub(super) outcome: Cow<'a, Outcome>,
+    pub(super) stdout: StoredBody<'a>,
+    pub(super) stderr: StoredBody<'a>,
+    pub(super) exchanges: Vec<StoredExchange<'a>>,
+    pub(super) dns: Cow<'a, [DnsQuestion]>,
+    pub(super) tls: Cow<'a, [TlsHello]>,
+    pub(super) connections: Cow<'a, [Connection]>,
+    pub(super) files: Cow<'a, [FileChange]>,
+    pub(super) left_open: u32,
+    #[serde(default, skip_serializing_if = "<[Dropped]>::is_empty")]
+    pub(super) dropped: Cow<'a, [Dropped]>,
 }
 
 /// Appends records. Holds the file's lock.
 #[derive(Debug)]
 pub struct RecordWriter {
-    folder: PathBuf,
     file: std::fs::File,
-    written: HashSet<String>,
+    packer: Packer,
 }
+
+/// Makes frames of records, from any thread.
+#[derive(Clone, Debug)]
+pub struct Packer(Arc<Packing>);
+
+#[derive(Debug)]
+struct Packing {
+    folder: PathBuf,
+    /// Bodies that are on disk.
+    written: Mutex<HashSet<String>>,
+}
+
+/// A record that is ready to be appended, its bodies already on disk.
+#[derive(Debug)]
+pub struct Packed(Vec<u8>);
 
 impl RecordWriter {
     pub(super) fn open(folder: &Path, end: u64) -> Result<Self, StoreError> {
@@ -123,217 +119,151 @@ impl RecordWriter {
         file.set_len(end)?;
         file.seek(std::io::SeekFrom::End(0))?;
         fs::create_dir_all(folder.join("raw"))?;
-        Ok(Self { folder: folder.to_owned(), file, written: HashSet::new() })
+        let packing = Packing { folder: folder.to_owned(), written: Mutex::default() };
+        Ok(Self { file, packer: Packer(Arc::new(packing)) })
+    }
+
+    /// What makes frames for this writer.
+    #[must_use]
+    pub fn packer(&self) -> Packer {
+        self.packer.clone()
     }
 
     /// Appends one record: its bodies first, so that a whole line never lacks them.
     pub fn append(&mut self, record: &Record) -> Result<(), StoreError> {
+        let packed = self.packer.pack(record)?;
+        self.append_packed(&packed)
+    }
+
+    /// Appends a record that its own packer has packed.
+    pub fn append_packed(&mut self, packed: &Packed) -> Result<(), StoreError> {
+        // One write a frame: what a killed process leaves behind is whole frames and at most one torn one.
+        Ok(self.file.write_all(&packed.0)?)
+    }
+}
+
+impl Packer {
+    /// Writes a record's bodies and makes its frame.
+    pub fn pack(&self, record: &Record) -> Result<Packed, StoreError> {
         let (capture, failure) = match &record.outcome {
-            Ok(capture) => (Some(self.store_capture(capture)?), None),
-            Err(failure) => (None, Some(failure.clone())),
+            Ok(capture) => {
+                self.store_bodies(capture)?;
+                (Some(StoredCapture::of(capture)), None)
+            }
+            Err(failure) => (None, Some(Cow::Borrowed(failure))),
         };
         let line = Line {
             schema_version: SCHEMA_VERSION,
-            cell: record.cell.clone(),
+            cell: Cow::Borrowed(&record.cell),
             attempts: record.attempts,
             capture,
             failure,
         };
         let mut json = serde_json::to_vec(&line).map_err(std::io::Error::from)?;
         json.push(b'\n');
-        // One write a frame: what a killed process leaves behind is whole frames and at most one torn one.
-        self.file.write_all(&frame(&json)?)?;
+        Ok(Packed(frame(&json)?))
+    }
+
+    fn store_bodies(&self, capture: &Capture) -> Result<(), StoreError> {
+        let bodies = capture.exchanges.iter().map(|exchange| &exchange.body);
+        for body in bodies.chain([&capture.stdout, &capture.stderr]).filter(|body| !body.bytes.is_empty()) {
+            if self.lock().contains(&body.sha256) {
+                continue;
+            }
+            let path = body_path(&self.0.folder, &body.sha256);
+            let frame = frame(&body.bytes)?;
+            match std::fs::File::options().write(true).create_new(true).open(&path) {
+                // No record names it yet: should we be killed now, what is torn here belongs to none.
+                Ok(mut file) => file.write_all(&frame)?,
+                // Written by an earlier session, perhaps not to its end.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    if fs::read(&path)? != frame {
+                        write_whole(&self.0.folder.join("raw"), &path, &frame)?;
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+            self.lock().insert(body.sha256.clone());
+        }
         Ok(())
     }
 
-    fn store_capture(&mut self, capture: &Capture) -> Result<StoredCapture, StoreError> {
-        let mut exchanges = Vec::with_capacity(capture.exchanges.len());
-        for exchange in &capture.exchanges {
-            exchanges.push(StoredExchange {
-                at: exchange.at,
-                scheme: exchange.scheme.clone(),
-                host: exchange.host.clone(),
-                port: exchange.port,
-                dialled: exchange.dialled.clone(),
-                via: exchange.via,
-                version: exchange.version.clone(),
-                method: exchange.method.clone(),
-                target: exchange.target.clone(),
-                headers: exchange.headers.clone(),
-                body: self.store_body(&exchange.body)?,
-                status: exchange.status,
-                hops: exchange.hops.clone(),
-                note: exchange.note.clone(),
-            });
-        }
-        Ok(StoredCapture {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.0.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> StoredCapture<'a> {
+    fn of(capture: &'a Capture) -> Self {
+        let exchanges = capture.exchanges.iter().map(|exchange| StoredExchange {
+            at: exchange.at,
+            scheme: Cow::Borrowed(&exchange.scheme),
+            host: Cow::Borrowed(&exchange.host),
+            port: exchange.port,
+            dialled: Cow::Borrowed(&exchange.dialled),
+            via: exchange.via,
+            version: Cow::Borrowed(&exchange.version),
+            method: Cow::Borrowed(&exchange.method),
+            target: Cow::Borrowed(&exchange.target),
+            headers: Cow::Borrowed(&exchange.headers),
+            body: StoredBody::of(&exchange.body),
+            status: exchange.status,
+            hops: Cow::Borrowed(&exchange.hops),
+            note: exchange.note.as_deref().map(Cow::Borrowed),
+        });
+        Self {
             started_unix_ms: capture.started_unix_ms,
             wall: capture.wall,
             cpu: capture.cpu,
-            outcome: capture.outcome.clone(),
-            stdout: self.store_body(&capture.stdout)?,
-            stderr: self.store_body(&capture.stderr)?,
-            exchanges,
-            dns: capture.dns.clone(),
-            tls: capture.tls.clone(),
-            connections: capture.connections.clone(),
-            files: capture.files.clone(),
+            outcome: Cow::Borrowed(&capture.outcome),
+            stdout: StoredBody::of(&capture.stdout),
+            stderr: StoredBody::of(&capture.stderr),
+            exchanges: exchanges.collect(),
+            dns: Cow::Borrowed(&capture.dns),
+            tls: Cow::Borrowed(&capture.tls),
+            connections: Cow::Borrowed(&capture.connections),
+            files: Cow::Borrowed(&capture.files),
             left_open: capture.left_open,
-            dropped: capture.dropped.clone(),
-        })
-    }
-
-    fn store_body(&mut self, body: &Body) -> Result<StoredBody, StoreError> {
-        let stored = StoredBody { sha256: body.sha256.clone(), bytes: body.bytes.len() };
-        if !body.bytes.is_empty() && self.written.insert(body.sha256.clone()) {
-            let path = body_path(&self.folder, &body.sha256);
-            if !path.is_file() {
-                write_whole(&self.folder.join("raw"), &path, &frame(&body.bytes)?)?;
-            }
+            dropped: Cow::Borrowed(&capture.dropped),
         }
-        Ok(stored)
     }
 }
 
+impl<'a> StoredBody<'a> {
+    fn of(body: &'a Body) -> Self {
+        Self { sha256: Cow::Borrowed(&body.sha256), bytes: body.bytes.len() }
+    }
+}
+
+thread_local! {
+    /// Making a compressor costs more than compressing a record.
+    static COMPRESSOR: std::cell::RefCell<Option<zstd::bulk::Compressor<'static>>> = const { std::cell::RefCell::new(None) };
+}
+
+/// One frame of its own: with its length and a checksum.
 fn frame(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
-    encoder.include_checksum(true)?;
-    encoder.set_pledged_src_size(Some(bytes.len() as u64))?;
-    encoder.write_all(bytes)?;
-    encoder.finish()
-}
-
-fn unframe(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut out = Vec::new();
-    zstd::Decoder::new(bytes)?.single_frame().take(LONGEST as u64 + 1).read_to_end(&mut out)?;
-    if out.len() > LONGEST {
-        return Err(std::io::Error::other("too long"));
-    }
-    Ok(out)
-}
-
-fn body_path(folder: &Path, sha256: &str) -> PathBuf {
-    folder.join("raw").join(format!("{sha256}.zst"))
-}
-
-/// Reads every whole record of the folder.
-pub(super) fn read(folder: &Path) -> Result<Recorded, StoreError> {
-    let path = folder.join(FILE);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Recorded::default()),
-        Err(error) => return Err(error.into()),
-    };
-    let mut recorded = Recorded::default();
-    let mut bodies = Bodies { folder, seen: HashMap::new() };
-    let mut offset = 0;
-    while offset < bytes.len() {
-        let rest = &bytes[offset..];
-        // A frame that is not whole can only be the last: each is appended by one write, and none is ever changed.
-        let Ok(length) = zstd::zstd_safe::find_frame_compressed_size(rest) else {
-            recorded.torn = true;
-            break;
-        };
-        let damaged = |message: String| StoreError::Damaged { path: path.clone(), message };
-        let last = offset + length == bytes.len();
-        let json = match unframe(&rest[..length]) {
-            Ok(json) => json,
-            Err(_) if last => {
-                recorded.torn = true;
-                break;
-            }
-            Err(error) => return Err(damaged(format!("record {}: {error}", recorded.records.len()))),
-        };
-        let line: Line = serde_json::from_slice(&json)
-            .map_err(|error| damaged(format!("record {}: {error}", recorded.records.len())))?;
-        if line.schema_version > SCHEMA_VERSION {
-            return Err(StoreError::Newer { path, found: line.schema_version.into(), known: SCHEMA_VERSION });
-        }
-        let outcome = match (line.capture, line.failure) {
-            (Some(capture), None) => Ok(Arc::new(bodies.capture(capture)?)),
-            (None, Some(failure)) => Err(failure),
-            _ => return Err(damaged(format!("record {}: neither or both of capture and failure", line.cell.id))),
-        };
-        recorded.records.push(Record { cell: line.cell, attempts: line.attempts, outcome });
-        offset += length;
-        recorded.ends.push(offset as u64);
-    }
-    Ok(recorded)
-}
-
-/// The bodies of a folder, each read once.
-struct Bodies<'a> {
-    folder: &'a Path,
-    seen: HashMap<String, Body>,
-}
-
-impl Bodies<'_> {
-    fn load(&mut self, stored: &StoredBody) -> Result<Body, StoreError> {
-        if let Some(body) = self.seen.get(&stored.sha256) {
-            return Ok(body.clone());
-        }
-        let path = body_path(self.folder, &stored.sha256);
-        let damaged = |message: &str| StoreError::Damaged { path: path.clone(), message: message.to_owned() };
-        if !(stored.sha256.len() == 64 && stored.sha256.bytes().all(|byte| byte.is_ascii_hexdigit())) {
-            return Err(damaged("its name is no digest"));
-        }
-        let bytes = if stored.bytes == 0 {
-            Vec::new()
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = if let Some(compressor) = kept {
+            compressor
         } else {
-            unframe(&fs::read(&path)?).map_err(|error| damaged(&error.to_string()))?
+            let mut made = zstd::bulk::Compressor::new(LEVEL)?;
+            made.include_checksum(true)?;
+            kept.insert(made)
         };
-        let body = Body::new(bytes);
-        if body.sha256 != stored.sha256 {
-            return Err(damaged("its content has another digest"));
-        }
-        self.seen.insert(stored.sha256.clone(), body.clone());
-        Ok(body)
-    }
+        compressor.compress(bytes)
+    })
+}
 
-    fn capture(&mut self, stored: StoredCapture) -> Result<Capture, StoreError> {
-        let mut exchanges = Vec::with_capacity(stored.exchanges.len());
-        for exchange in stored.exchanges {
-            exchanges.push(Exchange {
-                body: self.load(&exchange.body)?,
-                at: exchange.at,
-                scheme: exchange.scheme,
-                host: exchange.host,
-                port: exchange.port,
-                dialled: exchange.dialled,
-                via: exchange.via,
-                version: exchange.version,
-                method: exchange.method,
-                target: exchange.target,
-                headers: exchange.headers,
-                status: exchange.status,
-                hops: exchange.hops,
-                note: exchange.note,
-            });
-        }
-        Ok(Capture {
-            started_unix_ms: stored.started_unix_ms,
-            wall: stored.wall,
-            cpu: stored.cpu,
-            outcome: stored.outcome,
-            stdout: self.load(&stored.stdout)?,
-            stderr: self.load(&stored.stderr)?,
-            exchanges,
-            dns: stored.dns,
-            tls: stored.tls,
-            connections: stored.connections,
-            files: stored.files,
-            left_open: stored.left_open,
-            dropped: stored.dropped,
-        })
-    }
+pub(super) fn body_path(folder: &Path, sha256: &str) -> PathBuf {
+    folder.join("raw").join(format!("{sha256}.zst"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::{Change, ConnectionKind, HelloDetail, HopForm};
+    use crate::capture::{Change, ConnectionKind, Exchange, HelloDetail, HopForm};
     use crate::cell::{Assignment, CellId, Phase};
+    use crate::store::recorded::{Recorded, Stored as _};
     use proptest::prelude::*;
 
     fn body() -> impl Strategy<Value = Body> {
@@ -456,6 +386,11 @@ mod tests {
         }
     }
 
+    fn read(folder: &Path) -> Result<(Vec<Record>, Recorded), StoreError> {
+        let recorded = Recorded::open(folder)?;
+        Ok((recorded.load(0..recorded.len())?, recorded))
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -463,9 +398,13 @@ mod tests {
         fn what_is_read_is_what_was_written(records in records()) {
             let place = tempfile::tempdir().unwrap();
             write(place.path(), &records);
-            let back = read(place.path()).unwrap();
-            prop_assert_eq!(back.records, records);
-            prop_assert!(!back.torn);
+            let (back, recorded) = read(place.path()).unwrap();
+            prop_assert_eq!(&back, &records);
+            prop_assert!(!recorded.torn);
+            for (n, record) in records.iter().enumerate() {
+                prop_assert_eq!(recorded.cell(n), &record.cell);
+                prop_assert_eq!(recorded.is_failure(n), record.outcome.is_err());
+            }
         }
 
         #[test]
@@ -477,22 +416,20 @@ mod tests {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
             let length = (whole.len() as f64 * cut) as usize;
             std::fs::write(&path, &whole[..length]).unwrap();
-            let back = read(place.path()).unwrap();
-            prop_assert_eq!(&back.records[..], &records[..back.records.len()]);
-            prop_assert_eq!(back.torn, back.end_of(back.records.len()) != length as u64);
+            let (back, recorded) = read(place.path()).unwrap();
+            prop_assert_eq!(&back[..], &records[..back.len()]);
+            prop_assert_eq!(recorded.torn, recorded.end_of(back.len()) != length as u64);
             // Going on from there gives the whole file again, byte for byte.
-            let mut writer = RecordWriter::open(place.path(), back.end_of(back.records.len())).unwrap();
-            for record in &records[back.records.len()..] {
+            let mut writer = RecordWriter::open(place.path(), recorded.end_of(back.len())).unwrap();
+            for record in &records[back.len()..] {
                 writer.append(record).unwrap();
             }
             prop_assert_eq!(std::fs::read(&path).unwrap(), whole);
         }
     }
 
-    #[test]
-    fn a_body_that_was_changed_is_noticed() {
-        let place = tempfile::tempdir().unwrap();
-        let record = Record {
+    fn records_of_one() -> Record {
+        Record {
             cell: Cell { id: CellId::nth(0), round: 0, phase: Phase::Cover, levels: Assignment(vec![0]), replicate: 0 },
             attempts: 1,
             outcome: Ok(Arc::new(Capture {
@@ -510,12 +447,32 @@ mod tests {
                 left_open: 0,
                 dropped: Vec::new(),
             })),
-        };
+        }
+    }
+
+    #[test]
+    fn a_body_that_was_changed_is_noticed() {
+        let place = tempfile::tempdir().unwrap();
+        let record = records_of_one();
         write(place.path(), std::slice::from_ref(&record));
         let path = body_path(place.path(), &Body::new(&b"hello"[..]).sha256);
         std::fs::write(path, frame(b"jello").unwrap()).unwrap();
         let error = read(place.path()).unwrap_err();
         assert!(error.to_string().contains("another digest"), "{error}");
+    }
+
+    #[test]
+    fn a_body_that_was_left_torn_is_written_again() {
+        let place = tempfile::tempdir().unwrap();
+        let mut writer = RecordWriter::open(place.path(), 0).unwrap();
+        let mut record = records_of_one();
+        let body = Body::new(&b"hello again"[..]);
+        std::fs::write(body_path(place.path(), &body.sha256), &frame(&body.bytes).unwrap()[..7]).unwrap();
+        if let Ok(capture) = &mut record.outcome {
+            Arc::make_mut(capture).stderr = body;
+        }
+        writer.append(&record).unwrap();
+        assert_eq!(read(place.path()).unwrap().0, [record]);
     }
 
     #[test]

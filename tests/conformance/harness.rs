@@ -207,7 +207,8 @@ pub(crate) fn environment(script: &str) -> Environment {
 
 /// A job around an environment.
 pub(crate) fn job(cell: &str, environment: Environment) -> Job {
-    Job { cell: CellId(cell.to_owned()), environment, limits: limits(), timeout: Duration::from_secs(30) }
+    let levels = parallax::cell::Assignment::baseline(0);
+    Job { cell: CellId(cell.to_owned()), levels, environment, limits: limits(), timeout: Duration::from_secs(30) }
 }
 
 /// Runs a script as a cell in slot 0.

@@ -103,6 +103,7 @@ fn record(n: usize) -> Record {
         ],
         body: Body::new(text.into_bytes()),
         status: 200,
+        ..Exchange::default()
     };
     let capture = Capture {
         started_unix_ms: 1_700_000_000_000 + i64::try_from(n / 2).unwrap() * 1000,
@@ -117,6 +118,7 @@ fn record(n: usize) -> Record {
         connections: Vec::new(),
         files: Vec::new(),
         left_open: 0,
+        ..Capture::default()
     };
     Record { cell, attempts: 1, outcome: Ok(Arc::new(capture)) }
 }

@@ -26,6 +26,7 @@ pub use executable::executable_facts;
 pub use local::command_in_pod;
 pub use pypi::{POD_PYTHON, host_python};
 pub use tree::copy as copy_tree;
+pub(in crate::engine) use tree::hash_file;
 
 use super::EngineError;
 use crate::scenario::{Source, Target};

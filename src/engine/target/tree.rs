@@ -23,7 +23,7 @@ pub(super) fn digest<I: AsRef<str>>(parts: impl IntoIterator<Item = I>) -> Strin
 }
 
 /// SHA-256 of a file, lower-case hex.
-pub(super) fn hash_file(path: &Path) -> io::Result<String> {
+pub(in crate::engine) fn hash_file(path: &Path) -> io::Result<String> {
     let mut file = fs::File::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 18];

@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn the_page_says_everything_that_a_reader_needs() {
         let findings = testing::found();
-        let observed = Observed::read(&testing::records(), &testing::manifest().scenario, &findings);
+        let observed = Observed::of(&testing::records(), &testing::manifest().scenario, &findings);
         let page = page(&findings, observed);
         assert!(page.contains("<p class=\"verdict conditioned\" role=\"status\">conditioned: 1 dependence"), "{page}");
         let given = given(&page);
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_run_of_5000_cells_with_many_places_stays_small() {
         let (mut findings, records) = (testing::found(), testing::records());
-        let mut observed = Observed::read(&records, &testing::manifest().scenario, &findings);
+        let mut observed = Observed::of(&records, &testing::manifest().scenario, &findings);
         let run = observed.runs[0].clone();
         observed.runs = (0..5000).map(|_| run.clone()).collect();
         let one = findings.findings[0].clone();

@@ -1,0 +1,192 @@
+//! The **external engine**, through the whole program, with the simulator that `docs/external-engine.md` shows: its marker
+//! is found exactly, its innocent variant is accused of nothing, and what other engines promise holds for it too.
+//!
+//! Where Python is missing these tests say so and pass, unless `PARALLAX_REQUIRE` names `python`.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const SCENARIO: &str = r#"
+name = "simulated"
+[target]
+npm = "@nobody/has-this-package"
+version = "1.2.3"
+command = ["agent", "-p", "{prompt}"]
+prompt = "Reply with OK."
+env = { AGENT_API_KEY = "sk-dummy-4711" }
+[stub]
+script = [{ text = "OK" }]
+[factors.timezone]
+levels = ["UTC", "America/New_York", "Asia/Tokyo", "Asia/Shanghai"]
+[factors.base_url]
+variable = "AGENT_BASE_URL"
+levels = ["http://api.vendor.example", "http://gateway.example.com", "http://llm.internal.example:8080"]
+[factors.region]
+kind = "env"
+variable = "REGION"
+levels = ["eu-west-1", { unset = true }]
+[factors.locale]
+levels = ["en_US.UTF-8", "de_DE.UTF-8", "ja_JP.UTF-8"]
+[design]
+budget = 400
+"#;
+
+/// A folder with the scenario and the document's simulator. `None` where there is no Python to run it.
+fn place() -> Option<tempfile::TempDir> {
+    if Command::new("python3").arg("--version").output().is_err() {
+        let required = std::env::var("PARALLAX_REQUIRE").unwrap_or_default();
+        assert!(!required.split([',', ' ']).any(|one| one == "python"), "python is required, but not there");
+        eprintln!("skipped: there is no python3");
+        return None;
+    }
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("scenario.toml"), SCENARIO).unwrap();
+    std::fs::write(place.path().join("simulator.py"), simulator()).unwrap();
+    Some(place)
+}
+
+/// The simulator as the document has it.
+fn simulator() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/external-engine.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, rest) = text.split_once("<!-- simulator.py -->\n```python\n").unwrap();
+    let (simulator, _) = rest.split_once("\n```\n").unwrap();
+    assert!(simulator.lines().count() <= 40, "the example is to stay short");
+    format!("{simulator}\n")
+}
+
+fn parallax(place: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_parallax"))
+        .current_dir(place)
+        // Nothing may be installed: a package client that is not there cannot do it.
+        .env("NPM_CONFIG_REGISTRY", "http://127.0.0.1:1")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn run(place: &Path, program: &str, out: &str, more: &[&str]) -> Output {
+    let engine = format!("exec:{program}");
+    let arguments = ["run", "scenario.toml", "--engine", &engine, "--quiet", "--out", out];
+    parallax(place, &[&arguments[..], more].concat())
+}
+
+fn read(place: &Path, path: &str) -> Vec<u8> {
+    std::fs::read(place.join(path)).unwrap()
+}
+
+fn json(place: &Path, path: &str) -> Value {
+    serde_json::from_slice(&read(place, path)).unwrap()
+}
+
+/// Findings that count.
+fn open(place: &Path, run: &str) -> Vec<Value> {
+    let findings = json(place, &format!("{run}/findings.json"));
+    let all = findings["findings"].as_array().unwrap().clone();
+    all.into_iter().filter(|finding| finding["explained_by"].is_null() && finding["disclosed"].is_null()).collect()
+}
+
+#[test]
+fn the_documents_simulator_is_found_out_exactly_and_its_innocent_variant_is_not() {
+    let Some(place) = place() else { return };
+    let place = place.path();
+    let output = run(place, "python3 simulator.py", "marked", &["--seed", "3"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let open = open(place, "marked");
+    let [finding] = &open[..] else { panic!("one marker was planted: {open:#?}") };
+    assert_eq!(finding["factors"], serde_json::json!(["timezone", "base_url"]));
+    assert_eq!(finding["class"], "covert");
+    let rule = finding["rule"].as_array().unwrap();
+    assert_eq!(rule.len(), 1, "{finding:#}");
+    assert_eq!(rule[0]["when"]["timezone"], serde_json::json!(["Asia/Tokyo", "Asia/Shanghai"]), "{finding:#}");
+    assert_eq!(
+        rule[0]["when"]["base_url"],
+        serde_json::json!(["http://gateway.example.com", "http://llm.internal.example:8080"])
+    );
+    assert_eq!(rule[0]["value"], "\u{2019}", "{finding:#}");
+    assert_eq!(finding["excerpt"]["variant"], "Don\u{2019}t guess.");
+
+    let output = run(place, "python3 simulator.py --innocent", "innocent", &["--seed", "3"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(self::open(place, "innocent").is_empty());
+
+    // Nothing was looked up for the target, and the engine is known by its digest.
+    let manifest = json(place, "marked/manifest.json");
+    assert_eq!(manifest["target"]["package"], "pkg:npm/%40nobody/has-this-package@1.2.3");
+    assert_eq!(manifest["jobs"], 64);
+    let engine = manifest["engine"].as_str().unwrap();
+    let digest = digest(&read(place, "simulator.py"));
+    assert!(engine.starts_with("exec:python3 simulator.py (sha256 ") && engine.contains(&digest), "{engine}");
+    no_secret_in(&place.join("marked"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_again_and_after_an_end_in_between() {
+    let Some(place) = place() else { return };
+    let place = place.path();
+    run(place, "python3 simulator.py", "first", &["--seed", "5"]);
+    let findings = read(place, "first/findings.json");
+    // Another number of cells at once, another order of answers.
+    run(place, "python3 simulator.py", "second", &["--seed", "5", "--jobs", "3"]);
+    assert_eq!(read(place, "second/findings.json"), findings);
+    assert_eq!(read(place, "second/plan.jsonl"), read(place, "first/plan.jsonl"));
+    // Half of the records.
+    std::fs::remove_file(place.join("second/findings.json")).unwrap();
+    let records = read(place, "second/cells.jsonl.zst");
+    std::fs::write(place.join("second/cells.jsonl.zst"), &records[..records.len() / 2]).unwrap();
+    let output = run(place, "python3 simulator.py", "second", &["--resume"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(read(place, "second/findings.json"), findings);
+    // And without any engine.
+    std::fs::remove_file(place.join("second/findings.json")).unwrap();
+    assert_eq!(parallax(place, &["analyse", "second"]).status.code(), Some(1));
+    assert_eq!(read(place, "second/findings.json"), findings);
+}
+
+#[test]
+fn a_program_that_fails_is_an_engine_that_failed() {
+    let Some(place) = place() else { return };
+    let place = place.path();
+    std::fs::write(place.join("broken.sh"), "read line\necho 'the farm is on fire' >&2\nexit 9\n").unwrap();
+    let output = run(place, "sh broken.sh", "broken", &["--jobs", "2"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("exit status: 9") && said.contains("the farm is on fire"), "{said}");
+    let output = run(place, "./no-such-program", "none", &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("there is no program `./no-such-program`"), "{said}");
+    let output = parallax(place, &["run", "scenario.toml", "--engine", "podman"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("exec:PROGRAM"));
+}
+
+fn digest(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(bytes))
+}
+
+/// The scenario's secret is in no file of the run.
+fn no_secret_in(run: &Path) {
+    let mut open: Vec<PathBuf> = vec![run.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            let bytes = if path.extension().is_some_and(|extension| extension == "zst") {
+                zstd::stream::decode_all(&bytes[..]).unwrap()
+            } else {
+                bytes
+            };
+            assert!(!bytes.windows(13).any(|window| window == b"sk-dummy-4711"), "{}", path.display());
+        }
+    }
+}
