@@ -26,9 +26,11 @@ pub fn differing(baseline: Option<&str>, variant: Option<&str>) -> Vec<CodePoint
         out
     };
     let (mut left, mut right) = (only(&left, &right), only(&right, &left));
-    // Beside something that the eye cannot tell, plain letters and digits are the noise of random identifiers.
+    // Beside something that the eye cannot tell, plain letters and digits on both sides are the noise of random
+    // identifiers.
     let telling = |c: &char| !c.is_ascii() || c.is_ascii_control();
-    if left.iter().chain(&right).any(telling) {
+    let plain = |list: &[char]| list.iter().any(char::is_ascii_alphanumeric);
+    if left.iter().chain(&right).any(telling) && plain(&left) && plain(&right) {
         left.retain(|c| !c.is_ascii_alphanumeric());
         right.retain(|c| !c.is_ascii_alphanumeric());
     }
