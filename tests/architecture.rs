@@ -27,7 +27,22 @@ const EFFECTS: [(&str, &[&str]); 7] = [
         "attestation",
         &["cell", "capture", "scenario", "design", "feature", "finding", "engine::target", "store::Manifest"],
     ),
-    ("cli", &["cell", "capture", "scenario", "finding", "campaign", "engine", "gateway", "store", "report", "run", "attestation"]),
+    (
+        "cli",
+        &[
+            "cell",
+            "capture",
+            "scenario",
+            "finding",
+            "campaign",
+            "engine",
+            "gateway",
+            "store",
+            "report",
+            "run",
+            "attestation",
+        ],
+    ),
 ];
 
 /// Outside libraries and the only places that may know them.

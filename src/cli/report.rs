@@ -96,9 +96,8 @@ fn records(folder: &Folder, manifest: &Manifest, findings: &Findings) -> Result<
 
 /// What was observed at the findings' places. A run that was shared without its bodies is shown without.
 pub(super) fn observed(folder: &Folder, manifest: &Manifest, findings: &Findings) -> Result<Observed, Failure> {
-    let read = |recorded: Recorded| {
-        Observed::read(recorded.len(), |part| recorded.load(part), &manifest.scenario, findings)
-    };
+    let read =
+        |recorded: Recorded| Observed::read(recorded.len(), |part| recorded.load(part), &manifest.scenario, findings);
     match folder.records().and_then(read) {
         Ok(observed) => Ok(observed),
         Err(StoreError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -72,7 +72,13 @@ pub(super) struct How {
     #[command(flatten)]
     design: DesignArguments,
     /// What runs the cells
-    #[arg(long, value_name = "ENGINE", default_value = "auto", env = "PARALLAX_ENGINE", help_heading = "For a scenario")]
+    #[arg(
+        long,
+        value_name = "ENGINE",
+        default_value = "auto",
+        env = "PARALLAX_ENGINE",
+        help_heading = "For a scenario"
+    )]
     engine: Choice,
     /// Cells at once; default: as many as there are processors
     #[arg(long, value_name = "N", env = "PARALLAX_JOBS", value_parser = clap::value_parser!(u16).range(1..=256),

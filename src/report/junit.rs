@@ -48,8 +48,9 @@ impl Report for Junit {
         let _ = writeln!(out, "<testsuite name=\"{suite}\" {counts} timestamp=\"{}\" hostname=\"pod\">", xml(started));
         let _ = writeln!(out, "<properties>");
         let verdict = ("verdict", summary::verdict(findings));
-        for (name, value) in
-            summary::facts(findings, manifest).into_iter().chain([verdict, ("power", summary::power(findings).join("; "))])
+        for (name, value) in summary::facts(findings, manifest)
+            .into_iter()
+            .chain([verdict, ("power", summary::power(findings).join("; "))])
         {
             let _ = writeln!(out, "<property name=\"{}\" value=\"{}\"/>", xml(name), xml(&value));
         }

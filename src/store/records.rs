@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::{StoreError, write_whole};
 use crate::capture::{
-    Body, Capture, Connection, DnsQuestion, Dropped, EngineFailure, FileChange, Hop, Outcome, Record, Seconds, TlsHello,
-    Via,
+    Body, Capture, Connection, DnsQuestion, Dropped, EngineFailure, FileChange, Hop, Outcome, Record, Seconds,
+    TlsHello, Via,
 };
 use crate::cell::Cell;
 
