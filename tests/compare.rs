@@ -56,7 +56,9 @@ fn two_seeds_of_one_version_differ_in_nothing_and_a_change_is_seen() {
 
     // New, but the vendor says so.
     let disclosed = changed(&first, "disclosed", |findings| {
-        findings.iter_mut().for_each(|finding| finding["disclosed"] = json!("so"));
+        for finding in findings.iter_mut() {
+            finding["disclosed"] = json!("so");
+        }
     });
     assert_eq!(counts(&fewer, &disclosed).0, 0);
 

@@ -147,7 +147,7 @@ mod tests {
         let text = "schema_version = 1\nmax_age = \"30d\"\naccept = [\"passed\", \"warned\"]\nrefuse = [\"covert\"]\n\
                     [factors.timezone]\nlevels = [\"Asia/Tokyo\"]\n";
         let policy = Policy::parse(text).unwrap();
-        assert_eq!(policy.max_age, Some(Duration::from_secs(30 * 86_400)));
+        assert_eq!(policy.max_age, Some(Duration::from_hours(30 * 24)));
         assert_eq!((policy.accept.len(), policy.refuse[0]), (2, Class::Covert));
         assert_eq!(policy.factors["timezone"].levels, ["Asia/Tokyo"]);
         assert_eq!(Policy::parse("schema_version = 1").unwrap(), Policy::default());

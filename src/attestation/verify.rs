@@ -16,7 +16,7 @@ use super::statement::{ATTRIBUTES, STATEMENT, Statement, TEST_RESULT, TestOutcom
 use super::subject::Descriptor;
 
 /// How far a clock may be off before a run from the future is refused.
-const SKEW: Duration = Duration::from_secs(600);
+const SKEW: Duration = Duration::from_mins(10);
 
 /// Factors that a statement may name: a list that never ends must not keep a verifier busy.
 const MOST_FACTORS: usize = 64;
@@ -48,7 +48,7 @@ pub struct Claim {
 }
 
 #[derive(Deserialize)]
-struct Result_ {
+struct Body {
     result: TestOutcome,
     configuration: Vec<Descriptor>,
     #[serde(flatten)]
@@ -75,7 +75,7 @@ pub fn open(bytes: &[u8], key: &VerifyingKey) -> Result<Claim, Unreadable> {
         },
         other => return Err(unreadable(format!("its predicate is of the type {other:?}, which is not known here"))),
     };
-    let Result_ { result, configuration, mut tests } = serde_json::from_value(body)
+    let Body { result, configuration, mut tests } = serde_json::from_value(body)
         .map_err(|error| unreadable(format!("its predicate is not as it should be: {error}")))?;
     let conditions = configuration
         .iter()

@@ -90,13 +90,10 @@ pub(super) fn statements(
 ) -> Result<Vec<Statement>, Failure> {
     let folder = Folder::open(path)?;
     let mut manifest = folder.manifest()?;
-    let (text, media_type) = match given {
-        Some(given) => given,
-        None => {
-            let text = serde_json::to_vec(&manifest.scenario.disclosed).unwrap_or_default();
-            (text, DISCLOSURES_JSON.to_owned())
-        }
-    };
+    let (text, media_type) = given.unwrap_or_else(|| {
+        let text = serde_json::to_vec(&manifest.scenario.disclosed).unwrap_or_default();
+        (text, DISCLOSURES_JSON.to_owned())
+    });
     manifest.scenario.disclosed = if media_type == DISCLOSURES_TOML {
         let text = String::from_utf8_lossy(&text);
         scenario::parse_disclosures(&text, "the disclosures", &manifest.scenario.factors)?

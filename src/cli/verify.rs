@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sha2::Digest as _;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -92,7 +93,6 @@ fn about(claim: &Claim, wanted: &str) -> Result<Option<String>, Failure> {
     if !path.is_file() {
         return Ok((!verify::is_about(claim, wanted)).then(|| format!("it is not about {wanted}")));
     }
-    use sha2::Digest as _;
     let bytes = fs_err::read(path).map_err(|error| Failure::usage(error.to_string()))?;
     let digests = [
         hex::encode(sha2::Sha256::digest(&bytes)),
