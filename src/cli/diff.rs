@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 
 /// The record of a cell.
 pub(super) fn cell(recorded: &Recorded, name: &str) -> Result<Record, Failure> {
-    let name_of = |n: usize| escape::terminal(&recorded.cell(n).id.0).to_string();
+    let name_of = |n: usize| escape::terminal(&recorded.cell(n).id.0);
     let unknown = || {
         let known = match recorded.len().checked_sub(1) {
             None => String::from("it has none"),
