@@ -48,6 +48,10 @@ fn routed(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
     }
     let expected = match difference.feature.channel {
         _ if difference.feature.kind == FeatureKind::Route => true,
+        // That there is a proxy on a request's way. A connection of its own, without a request, would not follow.
+        Channel::Connection => {
+            difference.feature.kind == FeatureKind::Presence && difference.feature.place.contains(" · proxy ")
+        }
         Channel::Dns => {
             difference.feature.place.contains(&format!("${{{name}}}"))
                 || difference.baseline.is_some() && difference.variants.iter().any(|(_, value)| value.is_none())
@@ -135,6 +139,11 @@ mod tests {
         let form = feature(Channel::Connection, FeatureKind::Route, "POST /x · form");
         assert!(why(&form, &[1], Some("direct"), &[(&[1], Some("absolute form"))]).is_some());
         assert!(why(&form, &[2], Some("direct"), &[(&[1], Some("absolute form"))]).is_none());
+        let hop = feature(Channel::Connection, FeatureKind::Presence, "POST /x · proxy 1");
+        assert!(why(&hop, &[1], None, &[(&[1], Some("present"))]).is_some());
+        assert!(why(&hop, &[2], None, &[(&[1], Some("present"))]).is_none());
+        let bare = feature(Channel::Connection, FeatureKind::Presence, "connection to 203.0.113.9:443");
+        assert!(why(&bare, &[1], None, &[(&[1], Some("present"))]).is_none(), "a connection beside it does not follow");
         let gone = feature(Channel::Dns, FeatureKind::Presence, "DNS question for api.example");
         assert!(why(&gone, &[1], Some("A"), &[(&[1], None)]).is_some());
         assert!(why(&gone, &[1], None, &[(&[1], Some("A"))]).is_none(), "a further name does not follow");

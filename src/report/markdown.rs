@@ -180,8 +180,8 @@ mod tests {
         let text = String::from_utf8(Markdown.render(&hostile, &testing::manifest())).unwrap();
         assert!(text.chars().all(|c| c == '\n' || !crate::report::escape::is_hidden(c)));
         let open = hostile.findings.iter().filter(|one| one.explained_by.is_none() && one.disclosed.is_none()).count();
-        // The title, four parts and a heading a finding; and a table has as many columns in each line.
-        assert_eq!(text.lines().filter(|line| line.starts_with('#')).count(), 1 + 4 + open);
+        // The title, five parts and a heading a finding; and a table has as many columns in each line.
+        assert_eq!(text.lines().filter(|line| line.starts_with('#')).count(), 1 + 5 + open);
         for line in text.lines().filter(|line| line.starts_with('|')) {
             let bars = line.replace("\\|", "").matches('|').count();
             assert!(bars == 3 || bars == 5, "{bars}: {}", line.chars().take(200).collect::<String>());
