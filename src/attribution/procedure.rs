@@ -331,7 +331,9 @@ impl Procedure {
         for (claim, features) in confirmation.claims().iter().zip(members) {
             let mut claim = claim.clone();
             if claim.standing == Standing::Live {
-                self.cut_short = true;
+                // Confirmation has a bound of its own, so that chance cannot eat every budget: only where the budget is what
+                // ended it would more of it help.
+                self.cut_short |= self.planned >= self.options.budget as usize;
                 claim.close(threshold);
             }
             let claim = &claim;
