@@ -98,6 +98,7 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
             });
         }
     }
+    fold_vanished(material, &mut causes);
     let mut findings: Vec<Finding> = causes.into_values().map(|places| finding(material, places)).collect();
     findings.sort_by(|a, b| {
         let key =
@@ -105,6 +106,24 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
         key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
     });
     findings
+}
+
+/// Where a whole text comes or goes, so do its blank lines and white space: no covert difference beside it.
+fn fold_vanished(material: Material<'_>, causes: &mut BTreeMap<Cause, Vec<Place<'_>>>) {
+    let gone = |place: &Place<'_>| {
+        let absent = |run: usize| material.evidence.value(run, place.index).is_none();
+        absent(place.baseline_run) || absent(place.variant_run)
+    };
+    let covert: Vec<Cause> = causes.keys().filter(|cause| !cause.2).cloned().collect();
+    for cause in covert {
+        let beside = (cause.0.clone(), cause.1.clone(), true, cause.3);
+        let structural = causes.get(&beside).is_some_and(|all| all.iter().any(|one| one.class == Class::Structural));
+        if structural && causes.get(&cause).is_some_and(|all| all.iter().all(gone)) {
+            let moved = causes.remove(&cause).unwrap_or_default();
+            let moved = moved.into_iter().map(|place| Place { class: Class::Structural, ..place });
+            causes.entry(beside).or_default().extend(moved);
+        }
+    }
 }
 
 fn partition(space: &Space, rules: &RuleList) -> Partition {
