@@ -190,3 +190,55 @@ fn no_secret_in(run: &Path) {
         }
     }
 }
+
+/// An agent whose prompt has a block that goes when the vendor's host is left, and which then sends no telemetry.
+const BLOCKS: &str = r##"
+import json, random, sys
+mode = sys.argv[1]
+vendor = "http://api.vendor.example"
+for line in sys.stdin:
+    question = json.loads(line)
+    cell, levels = question["cell"], question["environment"]
+    chance = random.Random(f"{question['seed']} {cell}")
+    url = levels["base_url"] or vendor
+    region = levels["region"] or "nowhere"
+    tone = "terse" if region == "eu-west-1" else "verbose"
+    system = ["You are an agent.", "Be brief."]
+    if mode == "block" and url == vendor:
+        system += ["", "# Memory", "", "Remember what matters.", "  - and why"]
+    if mode == "blank" and url != vendor:
+        system.insert(1, "")
+    system.append(f"Your tone is {tone}.")
+    hosts = [("/v1/messages", url, {"model": "m-1", "system": "\n".join(system), "id": f"{chance.getrandbits(128):032x}"})]
+    if mode == "block" and url == vendor:
+        hosts.append(("/telemetry", url, {"event": "start", "tone": tone, "count": 3}))
+    exchanges = [{
+        "at": 0.4 + n / 10,
+        "scheme": "http",
+        "target": target,
+        "headers": [["Host", to.split("/")[2]], ["Content-Type", "application/json"]],
+        "body": json.dumps(body),
+    } for n, (target, to, body) in enumerate(hosts)]
+    print(json.dumps({"cell": cell, "exit": 0, "seconds": 1.0, "exchanges": exchanges,
+                      "dns": [url.split("/")[2].split(":")[0]]}), flush=True)
+"##;
+
+#[test]
+fn what_goes_with_a_text_or_a_request_is_told_with_it_and_a_blank_line_alone_is_covert() {
+    let Some(place) = place() else { return };
+    let place = place.path();
+    std::fs::write(place.join("blocks.py"), BLOCKS).unwrap();
+    let told = |mode: &str| {
+        run(place, &format!("python3 blocks.py {mode}"), mode, &["--seed", "11"]);
+        let open = open(place, mode);
+        open.iter().map(|one| (one["class"].to_string(), one["factors"].to_string())).collect::<Vec<_>>()
+    };
+    let of = |class: &str, factors: &str| (format!("{class:?}"), format!("[{factors:?}]"));
+    // The block's blank lines and the telemetry's own copy of the tone make no findings of their own.
+    assert_eq!(told("block"), [of("overt", "region"), of("structural", "base_url")]);
+    let all = open(place, "block");
+    let tone = all.iter().find(|one| one["factors"] == serde_json::json!(["region"])).unwrap();
+    let places = tone["places"].as_array().unwrap();
+    assert!(places.iter().any(|place| place.as_str().unwrap().contains("/telemetry")), "{places:?}");
+    assert_eq!(told("blank"), [of("covert", "base_url"), of("overt", "region")]);
+}

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::Digest as _;
 
-use super::{Class, Effect, Excerpt, Finding, Reproduce, Rule, Support, classify, codepoint, disclose, explain};
+use super::{Class, Effect, Excerpt, Finding, Reproduce, Rule, Support, classify, codepoint, disclose, explain, fold};
 use crate::attribution::evidence::{Evidence, Value};
 use crate::attribution::level_class::LevelClasses;
 use crate::attribution::procedure::Judged;
@@ -37,21 +37,26 @@ pub struct Material<'a> {
 }
 
 /// One feature of a confirmed claim, seen at the claim's representative runs.
-struct Place<'a> {
-    feature: &'a Feature,
-    index: usize,
-    claim: &'a Judged,
-    baseline_run: usize,
-    variant_run: usize,
-    class: Class,
-    explained: Option<String>,
+pub(super) struct Place<'a> {
+    pub(super) feature: &'a Feature,
+    pub(super) index: usize,
+    pub(super) claim: &'a Judged,
+    pub(super) baseline_run: usize,
+    pub(super) variant_run: usize,
+    /// A run for each of the claim's rules.
+    pub(super) variant_runs: Vec<usize>,
+    pub(super) class: Class,
+    pub(super) explained: Option<String>,
+    /// Whether it is told with a finding that it follows from, and so does not speak for it.
+    pub(super) follows: bool,
 }
 
-type Cause = (Vec<usize>, Partition, bool, bool);
+/// Factors, partition, whether a person sees it, whether it is explained.
+pub(super) type Cause = (Vec<usize>, Partition, bool, bool);
 
 /// Which cells share a value, values forgotten: the cells of the factors' table in lexicographic order, numbered by the
 /// first cell with the same value. Two places with the same partition change together, whichever value is their base.
-type Partition = Vec<usize>;
+pub(super) type Partition = Vec<usize>;
 
 /// Turns confirmed claims into findings, the ones a reader must see first at the front.
 #[must_use]
@@ -93,12 +98,14 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
                 claim,
                 baseline_run,
                 variant_run,
+                variant_runs: variant_runs.clone(),
                 class,
                 explained,
+                follows: false,
             });
         }
     }
-    fold_vanished(material, &mut causes);
+    fold::fold(material, &mut causes);
     let mut findings: Vec<Finding> = causes.into_values().map(|places| finding(material, places)).collect();
     findings.sort_by(|a, b| {
         let key =
@@ -108,25 +115,7 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
     findings
 }
 
-/// Where a whole text comes or goes, so do its blank lines and white space: no covert difference beside it.
-fn fold_vanished(material: Material<'_>, causes: &mut BTreeMap<Cause, Vec<Place<'_>>>) {
-    let gone = |place: &Place<'_>| {
-        let absent = |run: usize| material.evidence.value(run, place.index).is_none();
-        absent(place.baseline_run) || absent(place.variant_run)
-    };
-    let covert: Vec<Cause> = causes.keys().filter(|cause| !cause.2).cloned().collect();
-    for cause in covert {
-        let beside = (cause.0.clone(), cause.1.clone(), true, cause.3);
-        let structural = causes.get(&beside).is_some_and(|all| all.iter().any(|one| one.class == Class::Structural));
-        if structural && causes.get(&cause).is_some_and(|all| all.iter().all(gone)) {
-            let moved = causes.remove(&cause).unwrap_or_default();
-            let moved = moved.into_iter().map(|place| Place { class: Class::Structural, ..place });
-            causes.entry(beside).or_default().extend(moved);
-        }
-    }
-}
-
-fn partition(space: &Space, rules: &RuleList) -> Partition {
+pub(super) fn partition(space: &Space, rules: &RuleList) -> Partition {
     let mut numbers: BTreeMap<Value, usize> = BTreeMap::new();
     let factors = rules.factors();
     let mut number = |value: Value| {
@@ -158,14 +147,14 @@ fn partition(space: &Space, rules: &RuleList) -> Partition {
 const FORBIDDEN: usize = usize::MAX;
 
 /// The levels of a rule that names one factor.
-fn sole_levels(rule: &crate::attribution::rule::Rule) -> Vec<u16> {
+pub(super) fn sole_levels(rule: &crate::attribution::rule::Rule) -> Vec<u16> {
     match &rule.when[..] {
         [literal] => literal.levels.iter().copied().collect(),
         _ => Vec::new(),
     }
 }
 
-fn text(material: Material<'_>, value: Value) -> Option<&str> {
+pub(super) fn text(material: Material<'_>, value: Value) -> Option<&str> {
     value.map(|value| material.extractor.value(value))
 }
 
@@ -205,8 +194,9 @@ fn in_prompt(place: &Place<'_>) -> bool {
     wire::recognise(method, target, false).is_some()
 }
 
-/// How well a place shows what a finding is about: prompts beat other requests, text beats form, form beats presence.
-fn telling(place: &Place<'_>) -> (bool, u8, Channel, usize) {
+/// How well a place shows what a finding is about: what speaks for itself beats what
+/// follows, prompts beat other requests, text beats form, form beats presence.
+fn telling(place: &Place<'_>) -> (bool, bool, u8, Channel) {
     let rank = match place.feature.kind {
         FeatureKind::Text => 0,
         FeatureKind::DateFormat | FeatureKind::LocalDate => 1,
@@ -218,15 +208,12 @@ fn telling(place: &Place<'_>) -> (bool, u8, Channel, usize) {
         FeatureKind::Shape | FeatureKind::Order | FeatureKind::Sequence => 7,
         FeatureKind::Signature | FeatureKind::Layout | FeatureKind::Route => 8,
     };
-    (!in_prompt(place), rank, place.feature.channel, place.index)
+    (place.follows, !in_prompt(place), rank, place.feature.channel)
 }
 
 fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
     // Features are numbered as they were met, which depends on the run order: sort by what does not.
-    places.sort_by_cached_key(|place| {
-        let (other, rank, channel, _) = telling(place);
-        (other, rank, channel, place.feature.id.clone())
-    });
+    places.sort_by_cached_key(|place| (telling(place), place.feature.id.clone()));
     let class = group_class(&places);
     let best = &places[0];
     let rules = &best.claim.claim.rules;

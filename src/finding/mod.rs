@@ -6,6 +6,7 @@ pub mod codepoint;
 pub mod compare;
 pub mod disclose;
 pub mod explain;
+mod fold;
 pub mod group;
 
 use std::collections::BTreeMap;
