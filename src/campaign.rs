@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crate::attribution::confirm::Standing;
 use crate::attribution::power;
 use crate::attribution::procedure::{Judged, Need, Procedure};
-use crate::capture::{Capture, Recall, Record};
+use crate::capture::{Capture, Ran, Recall, Record};
 use crate::cell::{Cell, CellId, Phase};
 use crate::design::{self, CoverDesign, Space};
-use crate::feature::{Extractor, Observation};
+use crate::feature::{Extractor, Observation, Row};
 use crate::finding::disclose;
 use crate::finding::group::{self, Material};
 use crate::finding::{CellCounts, Coins, Findings, Power, Reach, SCHEMA_VERSION, Verdict};
@@ -49,6 +49,8 @@ pub struct Campaign {
     learning_bytes: usize,
     learned: bool,
     memory: Memory,
+    /// Every record that was absorbed, in plan order.
+    ran: Vec<Ran>,
     observed: usize,
     /// Whether the agent sent anything where nothing was varied.
     spoken: bool,
@@ -96,6 +98,7 @@ impl Campaign {
             learning_bytes: 0,
             learned: false,
             memory,
+            ran: Vec::new(),
             observed: 0,
             spoken: false,
             scenario,
@@ -118,6 +121,7 @@ impl Campaign {
 
     /// Takes one record of the current round, in plan order.
     pub fn absorb(&mut self, record: Record) {
+        self.ran.push(Ran::of(&record));
         if self.learned {
             return self.take(record);
         }
@@ -157,6 +161,17 @@ impl Campaign {
             }
             Err(_) => self.procedure.absorb(None),
         }
+    }
+
+    /// Lets a report look at every run that was absorbed and at the row that was made of it, in plan order.
+    pub fn look<T>(&self, look: impl FnOnce(&[(&Ran, Option<&Row>)], &Extractor) -> T) -> T {
+        self.procedure.board().with(|evidence| {
+            let mut rows = evidence.runs().iter();
+            let runs: Vec<_> = (self.ran.iter())
+                .map(|ran| (ran, ran.failure.is_none().then(|| rows.next().map(|run| &run.row)).flatten()))
+                .collect();
+            look(&runs, &self.extractor)
+        })
     }
 
     /// The cover phase's design.

@@ -388,6 +388,39 @@ pub struct Record {
     pub outcome: Result<Arc<Capture>, EngineFailure>,
 }
 
+/// What is kept of every record: which cell, and how it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Which cell.
+    pub cell: Cell,
+    /// Attempts it took.
+    pub attempts: u32,
+    /// Why the engine could not run it.
+    pub failure: Option<String>,
+    /// Wall clock at its start, milliseconds since the Unix epoch.
+    pub started_unix_ms: i64,
+    /// How long it took.
+    pub wall: Seconds,
+    /// Requests that it sent.
+    pub requests: usize,
+}
+
+impl Ran {
+    /// What is kept of a record.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        let capture = record.outcome.as_ref().ok();
+        Self {
+            cell: record.cell.clone(),
+            attempts: record.attempts,
+            failure: record.outcome.as_ref().err().map(|failure| failure.message.clone()),
+            started_unix_ms: capture.map_or(0, |capture| capture.started_unix_ms),
+            wall: capture.map_or(Seconds(0), |capture| capture.wall),
+            requests: capture.map_or(0, |capture| capture.exchanges.len()),
+        }
+    }
+}
+
 /// Why an engine could not run a cell, after all attempts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineFailure {

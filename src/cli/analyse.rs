@@ -37,12 +37,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if let Some(disclosures) = &arguments.disclosures {
         manifest.scenario.disclosed = scenario::load_disclosures(disclosures, &manifest.scenario.factors)?;
     }
-    let Read { findings, .. } = read(&folder, &manifest)?;
+    let Read { findings, campaign, .. } = read(&folder, &manifest)?;
     if arguments.disclosures.is_some() {
         folder.write_manifest(&manifest)?;
     }
     folder.write_findings(&findings)?;
-    super::report::write_all(&folder, &manifest, &findings)?;
+    super::report::write_all(&folder, &manifest, &findings, &campaign)?;
     if arguments.json {
         console::print(&Json.render(&findings, &manifest));
     } else {
@@ -57,6 +57,8 @@ pub(super) struct Read {
     pub(super) findings: Findings,
     /// The cells of every round.
     pub(super) plan: Vec<Cell>,
+    /// The procedure at its end, with what it has seen.
+    pub(super) campaign: Campaign,
     recorded: Arc<Recorded>,
 }
 
@@ -84,7 +86,7 @@ pub(super) fn read(folder: &Folder, manifest: &Manifest) -> Result<Read, Failure
     match fold.go(&mut campaign, false).map_err(RunError::from)? {
         Folded::Done(findings) => {
             recollection.check()?;
-            Ok(Read { findings: *findings, plan: fold.plan, recorded })
+            Ok(Read { findings: *findings, plan: fold.plan, campaign, recorded })
         }
         Folded::Open { cells, absorbed } => Err(Failure::unfinished(format!(
             "the run is not finished: {} cells are recorded, and {} of round {} are still to be run; go on with: \

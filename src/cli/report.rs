@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::console;
 use super::exit::Exit;
 use super::failure::Failure;
+use crate::campaign::Campaign;
 use crate::finding::Findings;
 use crate::report::{Form, Html, Json, Junit, Markdown, Observed, Report, Sarif, Table};
 use crate::store::{Folder, Manifest, Recorded, StoreError, Stored as _};
@@ -108,10 +109,16 @@ pub(super) fn observed(folder: &Folder, manifest: &Manifest, findings: &Findings
     }
 }
 
-/// Writes the reports that stand in every run's folder.
-pub(super) fn write_all(folder: &Folder, manifest: &Manifest, findings: &Findings) -> Result<(), Failure> {
+/// Writes the reports that stand in every run's folder, from what the campaign has seen.
+pub(super) fn write_all(
+    folder: &Folder,
+    manifest: &Manifest,
+    findings: &Findings,
+    campaign: &Campaign,
+) -> Result<(), Failure> {
     folder.write("report.md", &Markdown.render(findings, manifest))?;
-    let page = Html { observed: observed(folder, manifest, findings)? };
-    folder.write(PAGE, &page.render(findings, manifest))?;
+    let observed =
+        campaign.look(|runs, extractor| Observed::gather(runs, extractor, &manifest.scenario, findings));
+    folder.write(PAGE, &Html { observed }.render(findings, manifest))?;
     Ok(())
 }

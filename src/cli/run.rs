@@ -187,7 +187,7 @@ pub(super) fn to_folder(arguments: &Arguments) -> Result<(PathBuf, Exit), Failur
         Err(error) => return Err(error.into()),
     };
     let folder = Folder::open(&out)?;
-    super::report::write_all(&folder, &ended.manifest, &ended.findings)?;
+    super::report::write_all(&folder, &ended.manifest, &ended.findings, &ended.campaign)?;
     if arguments.json {
         console::print(&Json.render(&ended.findings, &ended.manifest));
     } else {

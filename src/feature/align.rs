@@ -3,9 +3,9 @@
 //! A capture's lines are aligned with the slots by longest common subsequence; inside what was replaced, lines are
 //! paired by likeness (half their tokens or more) without crossing; what is left over makes new slots.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::hash::HashSet;
 use super::lcs::{MAX_CELLS, likeness, pair, pair_trimmed};
 use super::token::{Sort, Token, Tokeniser};
 
@@ -142,6 +142,13 @@ impl Template {
 
     /// Aligns and takes the lines in, with new slots for what has none. Gives the id of each line's slot.
     pub(super) fn grow(&mut self, lines: &[Line]) -> Vec<usize> {
+        // Most texts are one line that can only stand in one place.
+        if let ([slot], [line]) = (&mut self.slots[..], lines)
+            && slot.free
+        {
+            slot.take(line);
+            return vec![slot.id];
+        }
         let positions = self.positions(lines);
         let mut ids = Vec::with_capacity(lines.len());
         let mut merged = Vec::with_capacity(self.slots.len() + 4);
@@ -158,7 +165,7 @@ impl Template {
             } else {
                 let id = self.next;
                 self.next += 1;
-                let (variants, keys) = (HashSet::new(), HashSet::new());
+                let (variants, keys) = (HashSet::default(), HashSet::default());
                 let mut slot = Slot { id, variants, keys, bags: Vec::new(), wordy: line.wordy, free: false };
                 slot.take(line);
                 ids.push(id);

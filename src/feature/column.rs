@@ -2,8 +2,9 @@
 //! moments, which forms are echoes, what is random. It is decided once, over all learned captures, so that nothing
 //! varies because of how we read: what is constant is never touched.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
+use super::hash::{HashMap, HashSet};
 use super::context::Context;
 use super::date::Window;
 use super::elapsed::Elapsed;
@@ -241,7 +242,7 @@ struct Cases<'a> {
 
 impl<'a> Cases<'a> {
     fn of(factor: usize, samples: &[Sample<'a>], texts: &'a [String]) -> Self {
-        let mut index: HashMap<(&str, u16), usize> = HashMap::new();
+        let mut index: HashMap<(&str, u16), usize> = HashMap::default();
         let mut list: Vec<(&str, &Context, usize)> = Vec::new();
         let mut of_sample = Vec::with_capacity(samples.len());
         for (sample, text) in samples.iter().zip(texts) {
@@ -305,7 +306,7 @@ fn with_default(
 /// Whether each level of a factor has this column always or never. Elsewhere a level's echo and a zone's date would only
 /// say once more, mixed together, what two other features say: that the place is there, and what the level is.
 fn follows_presence(factor: usize, samples: &[Sample<'_>], all: &[Context]) -> bool {
-    let mut count: HashMap<u16, (usize, usize)> = HashMap::new();
+    let mut count: HashMap<u16, (usize, usize)> = HashMap::default();
     for context in all {
         count.entry(context.level(factor)).or_default().0 += 1;
     }
@@ -389,7 +390,7 @@ fn is_measured(samples: &[Sample<'_>], texts: &[String]) -> bool {
 
 /// Whether captures of one and the same environment differ.
 fn replicates_differ(samples: &[Sample<'_>], texts: &[String]) -> bool {
-    let mut seen: HashMap<&[u16], &str> = HashMap::new();
+    let mut seen: HashMap<&[u16], &str> = HashMap::default();
     samples.iter().zip(texts).any(|(sample, text)| *seen.entry(&sample.context.assignment).or_insert(text) != text)
 }
 
@@ -404,7 +405,7 @@ fn is_noise(samples: &[Sample<'_>], texts: &[String]) -> bool {
 
 /// What occurs too often for chance.
 fn often<'a>(all: impl Iterator<Item = &'a str>, samples: usize) -> HashSet<String> {
-    let mut count: HashMap<&str, usize> = HashMap::new();
+    let mut count: HashMap<&str, usize> = HashMap::default();
     for text in all {
         *count.entry(text).or_default() += 1;
     }
@@ -436,7 +437,7 @@ fn is_random(samples: &[Sample<'_>], texts: &[String], which: &[usize]) -> bool 
 fn follows_a_factor(samples: &[Sample<'_>], texts: &[String], which: &[usize]) -> bool {
     let factors = samples.first().map_or(0, |s| s.context.factors());
     (0..factors).any(|factor| {
-        let mut seen: HashMap<u16, &str> = HashMap::new();
+        let mut seen: HashMap<u16, &str> = HashMap::default();
         let mut repeated = false;
         for i in which {
             match seen.insert(samples[*i].context.level(factor), &texts[*i]) {

@@ -2,9 +2,10 @@
 //! move all others. Named ones (tools) go by name; others are aligned with the elements seen before, by role or type
 //! and by how alike they are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use super::hash::{HashMap, HashSet};
 use super::json::Node;
 use super::lcs::{likeness, pair, pair_trimmed};
 use super::leaf::numbered;
@@ -173,7 +174,7 @@ impl Elements {
                 merged.push(Slot {
                     label,
                     sort,
-                    digests: HashSet::from([digests[j]]),
+                    digests: HashSet::from_iter([digests[j]]),
                     words: vec![bag.unwrap_or_default()],
                 });
             }

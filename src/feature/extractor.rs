@@ -1,10 +1,8 @@
 //! The **extractor**: learns templates from captures, then turns captures into rows.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
+use super::hash::{HashMap, HashSet, IndexMap};
 use super::column::Sample;
 use super::context::{Context, Levels};
 use super::leaf::{Content, Leaf};
@@ -58,7 +56,7 @@ impl Parts {
         process::leaves(capture, &mut out);
         self.requests.leaves(capture, context, &mut out);
         self.names.leaves(capture, context, &mut out);
-        let mut seen: HashSet<&str> = HashSet::with_capacity(out.len());
+        let mut seen: HashSet<&str> = HashSet::with_capacity_and_hasher(out.len(), foldhash::fast::RandomState::default());
         let first: Vec<bool> = out.iter().map(|leaf| seen.insert(&leaf.address)).collect();
         if first.contains(&false) {
             let mut first = first.into_iter();
@@ -79,7 +77,7 @@ impl Extractor {
             frozen: false,
             parts: Parts::default(),
             prepared: None,
-            models: HashMap::new(),
+            models: HashMap::default(),
             table: Table::default(),
         }
     }
@@ -122,8 +120,8 @@ impl Extractor {
         for i in &order {
             self.parts.leaves(&learned[*i].1, &contexts[*i]);
         }
-        let mut texts: HashSet<Arc<str>> = HashSet::new();
-        let mut gathered: IndexMap<String, Gathered> = IndexMap::new();
+        let mut texts: HashSet<Arc<str>> = HashSet::default();
+        let mut gathered: IndexMap<String, Gathered> = IndexMap::default();
         for i in order {
             for leaf in self.parts.leaves(&learned[i].1, &contexts[i]) {
                 gathered.entry(leaf.address.clone()).or_insert_with(|| Gathered::of(&leaf)).add(i, leaf, &mut texts);

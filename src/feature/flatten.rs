@@ -2,10 +2,10 @@
 //! taken apart into leaves whose addresses do not depend on positions.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use percent_encoding::percent_decode_str;
 
+use super::hash::HashMap;
 use super::element::{self, Elements};
 use super::escape::Style;
 use super::json::{self, Json, Node, Quoted};

@@ -1,8 +1,9 @@
 //! **Canonical classes** of opaque values: what a random identifier *is* (uuid, hex, base64-like, number) and the
 //! *shape* that it has. Whether a value is random is decided elsewhere, by looking at many captures (`column.rs`).
 
-use std::collections::HashSet;
 use std::ops::Range;
+
+use super::hash::HashSet;
 
 /// What stands for a text that is random and has no class.
 pub(super) const RANDOM: &str = "${random}";

@@ -16,6 +16,7 @@ mod element;
 mod escape;
 mod extractor;
 mod flatten;
+mod hash;
 mod header;
 mod json;
 mod lcs;

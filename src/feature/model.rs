@@ -1,9 +1,10 @@
 //! The **model** of a text leaf: its line template and the readers of its slots, learned from every capture's text.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use super::hash::HashMap;
 use super::align::{Line, Template};
 use super::column::{Plan, Sample};
 use super::context::Context;
@@ -30,7 +31,7 @@ pub(super) struct Lines {
 impl Lines {
     /// Nothing prepared yet.
     pub(super) fn new(tokeniser: Tokeniser) -> Self {
-        Self { tokeniser, known: HashMap::new(), bytes: 0 }
+        Self { tokeniser, known: HashMap::default(), bytes: 0 }
     }
 
     fn of(&mut self, text: &str) -> Vec<Line> {
@@ -146,7 +147,7 @@ impl TextModel {
     ) -> Self {
         let head = Head::of(leaf);
         let presence = head.presence(table);
-        let mut users: HashMap<&Arc<str>, Vec<usize>> = HashMap::new();
+        let mut users: HashMap<&Arc<str>, Vec<usize>> = HashMap::default();
         for (i, (_, text)) in samples.iter().enumerate() {
             users.entry(text).or_default().push(i);
         }
@@ -169,14 +170,14 @@ impl TextModel {
                 texts.iter().map(|(_, l)| template.align(l).into_iter().flatten().collect()).collect();
             template.join_alternatives(&ids);
         }
-        let mut seen: HashMap<usize, BTreeMap<Arc<str>, Vec<usize>>> = HashMap::new();
+        let mut seen: HashMap<usize, BTreeMap<Arc<str>, Vec<usize>>> = HashMap::default();
         for (text, lines) in &texts {
             for (line, id) in lines.iter().zip(template.grow(lines)) {
                 let captures = seen.entry(id).or_default().entry(Arc::clone(&line.text)).or_default();
                 captures.extend(&users[*text]);
             }
         }
-        let mut model = Self { head, template, readers: HashMap::new(), presence, cache: HashMap::new() };
+        let mut model = Self { head, template, readers: HashMap::default(), presence, cache: HashMap::default() };
         let order: Vec<usize> = model.template.ids().collect();
         for (n, id) in order.iter().enumerate() {
             let Some(variants) = seen.remove(id) else { continue };
@@ -192,7 +193,7 @@ impl TextModel {
     pub(super) fn unseen(leaf: &Leaf, table: &mut Table) -> Self {
         let head = Head::of(leaf);
         let presence = head.presence(table);
-        let (template, readers, cache) = (Template::default(), HashMap::new(), HashMap::new());
+        let (template, readers, cache) = (Template::default(), HashMap::default(), HashMap::default());
         Self { head, template, readers, presence, cache }
     }
 

@@ -1,8 +1,9 @@
 //! The **model of an order**: of header names, JSON keys, requests. What is in every capture has one order among itself;
 //! what is optional says only what it follows, so that two optional names with two causes stay two features.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
+use super::hash::{HashMap, HashSet};
 use super::column::{Plan, Sample};
 use super::context::Context;
 use super::leaf::Leaf;
@@ -54,7 +55,7 @@ impl OrderModel {
         let column = table.add(leaf.address.clone(), leaf.place.clone(), leaf.channel, leaf.kind.clone());
         let (address, place, channel, kind) =
             (leaf.address.clone(), leaf.place.clone(), leaf.channel, leaf.kind.clone());
-        let mut model = Self { address, place, channel, kind, common, usual, column, optional: HashMap::new() };
+        let mut model = Self { address, place, channel, kind, common, usual, column, optional: HashMap::default() };
         // First all texts, then their plans: a random order is random here too.
         let mut texts: BTreeMap<ColumnId, Vec<(usize, String)>> = BTreeMap::new();
         for (capture, names) in samples {

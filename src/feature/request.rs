@@ -1,9 +1,10 @@
 //! **Requests**: which is which over many captures. A request goes by method and path (less the base URL's own path, and
 //! identifiers by class); among equals the pairing is by what it says, not by when it came.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use super::hash::HashMap;
 use super::context::Context;
 use super::element;
 use super::flatten::{self, Known};
@@ -254,7 +255,7 @@ impl Prefixes {
                 None => without.extend(paths),
             }
         }
-        let mut by_level = HashMap::new();
+        let mut by_level = HashMap::default();
         for (level, (base, paths)) in &seen {
             let mut others = without.clone();
             for (other, (other_base, other_paths)) in &seen {

@@ -1,7 +1,7 @@
 //! The **table**'s head: columns, the features that they give, and interned values.
 
-use std::collections::HashMap;
 
+use super::hash::HashMap;
 use super::column::{Plan, Reading};
 use super::context::Context;
 use super::signature::Part;

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::capture::{Record, Seconds};
+use crate::capture::{Ran, Record};
 use crate::cell::{Cell, Phase};
-use crate::feature::{Extractor, Feature, FeatureKind, Observation, ValueId};
+use crate::feature::{Extractor, Feature, FeatureKind, Observation, Row, ValueId};
 use crate::finding::{Finding, Findings, Rule};
 use crate::scenario::Scenario;
 
@@ -25,23 +25,6 @@ pub struct Observed {
     pub runs: Vec<Ran>,
     /// For each finding, for each of its places: what stood there; `None` where the place is not found again.
     pub findings: Vec<Vec<Option<Column>>>,
-}
-
-/// One recorded cell.
-#[derive(Clone, Debug)]
-pub struct Ran {
-    /// Which cell.
-    pub cell: Cell,
-    /// Attempts it took.
-    pub attempts: u32,
-    /// Why the engine could not run it.
-    pub failure: Option<String>,
-    /// Wall clock at its start, milliseconds since the Unix epoch.
-    pub started_unix_ms: i64,
-    /// How long it took.
-    pub wall: Seconds,
-    /// Requests that it sent.
-    pub requests: usize,
 }
 
 /// What stood at one place, run by run.
@@ -101,39 +84,28 @@ impl Observed {
             }
         }
         extractor.freeze();
-        let mut runs: Vec<Ran> = Vec::with_capacity(count);
-        let wanted: HashSet<&str> = findings.findings.iter().flat_map(|one| &one.places).map(String::as_str).collect();
-        let mut values: BTreeMap<usize, HashMap<usize, ValueId>> = BTreeMap::new();
+        let mut gathered = Gathered::new(findings);
         for part in parts() {
             for record in load(part)? {
-                let at = runs.len();
-                runs.push(ran(&record));
-                let Ok(capture) = &record.outcome else { continue };
-                let row = extractor.extract(Observation { levels: &record.cell.levels, capture });
-                for (feature, value) in row.into_iter().enumerate() {
-                    let place = extractor.features().get(feature).map_or("", |feature| feature.place.as_str());
-                    if let Some(value) = value.filter(|_| wanted.contains(place)) {
-                        values.entry(feature).or_default().insert(at, value);
-                    }
-                }
+                let row = record
+                    .outcome
+                    .as_ref()
+                    .ok()
+                    .map(|capture| extractor.extract(Observation { levels: &record.cell.levels, capture }));
+                gathered.add(Ran::of(&record), row.as_ref(), &extractor);
             }
         }
-        let mut at_place: HashMap<&str, Vec<(&Feature, Column)>> = HashMap::new();
-        for (feature, by_run) in &values {
-            if let Some(known) = extractor.features().get(*feature) {
-                at_place.entry(&known.place).or_default().push((known, column(&extractor, &runs, by_run)));
-            }
+        Ok(gathered.observed(&extractor, scenario, findings))
+    }
+
+    /// From what a campaign has already extracted: `runs` with their rows, in plan order.
+    #[must_use]
+    pub fn gather(runs: &[(&Ran, Option<&Row>)], extractor: &Extractor, scenario: &Scenario, findings: &Findings) -> Self {
+        let mut gathered = Gathered::new(findings);
+        for (ran, row) in runs {
+            gathered.add((*ran).clone(), *row, extractor);
         }
-        let findings = findings
-            .findings
-            .iter()
-            .map(|finding| {
-                let labels = labels(finding, &runs, scenario);
-                let places = finding.places.iter().enumerate();
-                places.map(|(n, place)| choose(at_place.get(place.as_str())?, finding, n == 0, &labels)).collect()
-            })
-            .collect();
-        Ok(Self { runs, findings })
+        gathered.observed(extractor, scenario, findings)
     }
 
     /// Reads records that are in memory.
@@ -151,15 +123,48 @@ impl Observed {
     }
 }
 
-fn ran(record: &Record) -> Ran {
-    let capture = record.outcome.as_ref().ok();
-    Ran {
-        cell: record.cell.clone(),
-        attempts: record.attempts,
-        failure: record.outcome.as_ref().err().map(|failure| failure.message.clone()),
-        started_unix_ms: capture.map_or(0, |capture| capture.started_unix_ms),
-        wall: capture.map_or(Seconds(0), |capture| capture.wall),
-        requests: capture.map_or(0, |capture| capture.exchanges.len()),
+/// The values at the findings' places, as they are gathered.
+struct Gathered<'a> {
+    wanted: HashSet<&'a str>,
+    runs: Vec<Ran>,
+    values: BTreeMap<usize, HashMap<usize, ValueId>>,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(findings: &'a Findings) -> Self {
+        let wanted = findings.findings.iter().flat_map(|one| &one.places).map(String::as_str).collect();
+        Self { wanted, runs: Vec::new(), values: BTreeMap::new() }
+    }
+
+    fn add(&mut self, ran: Ran, row: Option<&Row>, extractor: &Extractor) {
+        let at = self.runs.len();
+        self.runs.push(ran);
+        for (feature, value) in row.into_iter().flatten().enumerate() {
+            let place = extractor.features().get(feature).map_or("", |feature| feature.place.as_str());
+            if let Some(value) = value.filter(|_| self.wanted.contains(place)) {
+                self.values.entry(feature).or_default().insert(at, value);
+            }
+        }
+    }
+
+    fn observed(self, extractor: &Extractor, scenario: &Scenario, findings: &Findings) -> Observed {
+        let Self { runs, values, .. } = self;
+        let mut at_place: HashMap<&str, Vec<(&Feature, Column)>> = HashMap::new();
+        for (feature, by_run) in &values {
+            if let Some(known) = extractor.features().get(*feature) {
+                at_place.entry(&known.place).or_default().push((known, column(extractor, &runs, by_run)));
+            }
+        }
+        let findings = findings
+            .findings
+            .iter()
+            .map(|finding| {
+                let labels = labels(finding, &runs, scenario);
+                let places = finding.places.iter().enumerate();
+                places.map(|(n, place)| choose(at_place.get(place.as_str())?, finding, n == 0, &labels)).collect()
+            })
+            .collect();
+        Observed { runs, findings }
     }
 }
 

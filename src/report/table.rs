@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::observed::{Observed, Ran, Seen, matching, short};
+use super::observed::{Observed, Seen, matching, short};
+use crate::capture::Ran;
 use super::{Report, escape, summary};
 use crate::cell::Phase;
 use crate::finding::{Finding, Findings};

@@ -65,6 +65,8 @@ pub struct Ended {
     pub findings: Box<Findings>,
     /// What was run.
     pub manifest: Manifest,
+    /// The procedure at its end, with what it has seen.
+    pub campaign: Campaign,
 }
 
 /// Runs a scenario, or goes on with a run. The findings are in the folder when this returns.
@@ -93,7 +95,7 @@ pub async fn run(request: &Request, listener: &Listener, cancel: &CancellationTo
             recollection.check()?;
             run.folder.write_plan(&fold.plan)?;
             run.folder.write_findings(&findings)?;
-            return Ok(Ended { findings, manifest: run.manifest });
+            return Ok(Ended { findings, manifest: run.manifest, campaign });
         }
     };
     if fold.absorbed > 0 {
@@ -139,7 +141,7 @@ pub async fn run(request: &Request, listener: &Listener, cancel: &CancellationTo
         let findings = outcome?;
         recollection.check()?;
         folder.write_findings(&findings)?;
-        Ok(Ended { findings, manifest })
+        Ok(Ended { findings, manifest, campaign })
     };
     // Pods must be gone after a panic of ours too.
     let ended = AssertUnwindSafe(work).catch_unwind().await;
