@@ -157,6 +157,7 @@ impl Campaign {
                 if let Memory::Kept(captures) = &mut self.memory {
                     captures.insert(record.cell.id, capture);
                 }
+                self.procedure.board().update(|evidence| evidence.contain(self.extractor.containers()));
                 self.procedure.absorb(Some(row));
             }
             Err(_) => self.procedure.absorb(None),

@@ -26,6 +26,8 @@ pub struct Evidence {
     lost: HashMap<Assignment, usize>,
     /// By feature: whether it ever had another value than in the first run. Most never have.
     varies: Vec<bool>,
+    /// By feature: the one without which it cannot be.
+    containers: Vec<Option<usize>>,
 }
 
 impl Evidence {
@@ -47,6 +49,26 @@ impl Evidence {
     #[must_use]
     pub fn varies(&self, feature: usize) -> bool {
         self.varies.get(feature).copied().unwrap_or(false)
+    }
+
+    /// Says for each feature which other it stands in: where that one is absent, this one cannot be. Those that are known
+    /// stay as they are.
+    pub fn contain(&mut self, containers: &[Option<usize>]) {
+        if let Some(new) = containers.get(self.containers.len()..) {
+            self.containers.extend_from_slice(new);
+        }
+    }
+
+    /// What a feature stands in.
+    #[must_use]
+    pub fn container(&self, feature: usize) -> Option<usize> {
+        self.containers.get(feature).copied().flatten()
+    }
+
+    /// Whether a feature could have had a value in a run: what it stands in was there.
+    #[must_use]
+    pub fn possible(&self, run: usize, feature: usize) -> bool {
+        self.container(feature).is_none_or(|container| self.value(run, container).is_some())
     }
 
     /// Notes a cell that the engine could not run.

@@ -51,7 +51,9 @@ pub async fn explain(board: Board, signal: Signal, around: Surroundings, mut gen
     let Surroundings { cover, more, signals } = around;
     let space = board.space();
     let strictness = permutation::strictness(signals);
-    let mut runs: Vec<usize> = (0..cover).collect();
+    // Where what it stands in is missing, nothing can be seen of it: that is another signal's to tell.
+    let possible = |evidence: &Evidence, run: &usize| evidence.possible(*run, signal.lead());
+    let mut runs: Vec<usize> = board.with(|evidence| (0..cover).filter(|run| possible(evidence, run)).collect());
     let mut first = board.with(|evidence| permutation::first(evidence, &space, &signal, &runs, &mut generator));
     let mut enough = permutation::CLEAR * strictness;
     let doubt = if steady(&board, &space, &signal) { permutation::IN_DOUBT_STEADY } else { permutation::IN_DOUBT };
@@ -62,7 +64,8 @@ pub async fn explain(board: Board, signal: Signal, around: Surroundings, mut gen
         enough = permutation::GO_ON * strictness;
         board.observe(more.to_vec(), 1, signal.lead()).await;
         first = board.with(|evidence| {
-            runs.extend(more.iter().filter_map(|cell| evidence.of(cell).first()).filter(|run| **run >= cover));
+            let new = more.iter().filter_map(|cell| evidence.of(cell).first()).filter(|run| **run >= cover);
+            runs.extend(new.filter(|run| possible(evidence, run)));
             permutation::first(evidence, &space, &signal, &runs, &mut generator)
         });
     }

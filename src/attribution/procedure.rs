@@ -310,6 +310,9 @@ impl Procedure {
                 }
             };
             let Some((rules, noisy)) = found.filter(|(rules, _)| !rules.rules.is_empty()) else { continue };
+            if noisy && self.follows(done.signal.lead(), &rules) {
+                continue;
+            }
             claims.push(self.board.with(|evidence| Claim::new(done.signal.lead(), rules, noisy, evidence)));
             members.push(done.signal.features.clone());
         }
@@ -320,6 +323,24 @@ impl Procedure {
         let confirmation =
             Confirmation::new(claims, self.options.alpha * share, left, randomise::generator(self.seed, purpose));
         self.stage = Stage::Confirm { confirmation: Box::new(confirmation), members, again, claimed };
+    }
+
+    /// Whether a rule that chance plays a part in says no more than that a feature is absent where what it stands in is,
+    /// which has a rule of its own.
+    fn follows(&self, feature: usize, rules: &RuleList) -> bool {
+        let told = |container: usize| {
+            let mut of = self.explanations.iter().filter(|done| done.signal.features.contains(&container));
+            of.any(|done| done.ending != Ending::GivenUp && !done.rules.rules.is_empty())
+        };
+        self.board.with(|evidence| {
+            let only_absent = || {
+                (0..evidence.runs().len()).all(|run| {
+                    let predicted = rules.predict(&evidence.runs()[run].cell.levels);
+                    predicted == rules.base || predicted.is_none() && !evidence.possible(run, feature)
+                })
+            };
+            rules.base.is_some() && evidence.container(feature).is_some_and(told) && only_absent()
+        })
     }
 
     /// Deterministic claims that a fresh run contradicts are learned once more on all data, noisy ones lose the factors
@@ -571,6 +592,48 @@ mod tests {
         };
         assert_eq!(cells(3), cells(3));
         assert_ne!(cells(3), cells(4));
+    }
+
+    #[test]
+    fn noise_in_a_request_that_is_not_always_sent_is_no_claim_of_its_own() {
+        let space = Arc::new(Space { levels: LEVELS.to_vec(), constraints: Constraints::default() });
+        let mut claims = [0, 0];
+        for (known, claims) in [false, true].into_iter().zip(&mut claims) {
+            for seed in 0..6 {
+                let mut chance = randomise::generator(seed, "telemetry");
+                let mut procedure = Procedure::new(Arc::clone(&space), options(), seed);
+                if known {
+                    let containers: Vec<_> = std::iter::once(None).chain([Some(0); 12]).collect();
+                    procedure.board().update(|evidence| evidence.contain(&containers));
+                }
+                while let Need::Cells(cells) = procedure.step() {
+                    for cell in cells {
+                        let sent = cell.levels.level(1) == 0;
+                        let mut row = vec![sent.then_some(ValueId(9))];
+                        row.extend((1..12).map(|_| {
+                            let value = u32::try_from(randomise::below(2, &mut chance)).unwrap_or(0);
+                            sent.then_some(ValueId(value))
+                        }));
+                        // A tell inside of it.
+                        let tell = u32::from(cell.levels.level(0) == 4 && randomise::below(10, &mut chance) < 9);
+                        row.push(sent.then_some(ValueId(tell)));
+                        procedure.absorb(Some(row));
+                    }
+                }
+                let judged = procedure.judged();
+                *claims += judged.len();
+                let telling = |feature: usize| {
+                    let mut of = judged.iter().filter(|judged| judged.features.contains(&feature));
+                    of.any(|judged| judged.claim.standing == Standing::Confirmed)
+                };
+                assert!(telling(0), "seed {seed}");
+                if known {
+                    let tell = judged.iter().find(|judged| judged.features.contains(&12)).map(|one| &one.claim);
+                    assert!(tell.is_some_and(|claim| claim.rules.factors().contains(&0)), "seed {seed}: {tell:?}");
+                }
+            }
+        }
+        assert!(claims[1] * 2 < claims[0], "{claims:?}");
     }
 
     #[test]

@@ -117,8 +117,7 @@ pub(super) fn write_all(
     campaign: &Campaign,
 ) -> Result<(), Failure> {
     folder.write("report.md", &Markdown.render(findings, manifest))?;
-    let observed =
-        campaign.look(|runs, extractor| Observed::gather(runs, extractor, &manifest.scenario, findings));
+    let observed = campaign.look(|runs, extractor| Observed::gather(runs, extractor, &manifest.scenario, findings));
     folder.write(PAGE, &Html { observed }.render(findings, manifest))?;
     Ok(())
 }

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use super::hash::{HashMap, HashSet};
 use super::context::Context;
 use super::date::Window;
 use super::elapsed::Elapsed;
+use super::hash::{HashMap, HashSet};
 use super::mask;
 use super::moment::{self, Basis};
 use super::signature::{self, Part, Signature};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::hash::{HashMap, HashSet, IndexMap};
 use super::column::Sample;
+use super::container::Containers;
 use super::context::{Context, Levels};
+use super::hash::{HashMap, HashSet, IndexMap};
 use super::leaf::{Content, Leaf};
 use super::model::{Lines, Readout, TextModel};
 use super::order::OrderModel;
@@ -34,6 +35,7 @@ pub struct Extractor {
     prepared: Option<Lines>,
     models: HashMap<String, Model>,
     table: Table,
+    containers: Containers,
 }
 
 /// What takes a capture apart.
@@ -56,7 +58,8 @@ impl Parts {
         process::leaves(capture, &mut out);
         self.requests.leaves(capture, context, &mut out);
         self.names.leaves(capture, context, &mut out);
-        let mut seen: HashSet<&str> = HashSet::with_capacity_and_hasher(out.len(), foldhash::fast::RandomState::default());
+        let mut seen: HashSet<&str> =
+            HashSet::with_capacity_and_hasher(out.len(), foldhash::fast::RandomState::default());
         let first: Vec<bool> = out.iter().map(|leaf| seen.insert(&leaf.address)).collect();
         if first.contains(&false) {
             let mut first = first.into_iter();
@@ -79,6 +82,7 @@ impl Extractor {
             prepared: None,
             models: HashMap::default(),
             table: Table::default(),
+            containers: Containers::default(),
         }
     }
 
@@ -156,7 +160,14 @@ impl Extractor {
                 }
             }
         }
+        self.containers.update(&self.table.features);
         row
+    }
+
+    /// For each feature the one that is absent where what it stands in (its request) was not sent.
+    #[must_use]
+    pub fn containers(&self) -> &[Option<usize>] {
+        self.containers.of()
     }
 
     /// The features known so far, in a stable order; indices never change.

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::hash::HashMap;
 use super::element::{self, Elements};
 use super::escape::Style;
+use super::hash::HashMap;
 use super::json::{self, Json, Node, Quoted};
 use super::leaf::{Leaf, numbered};
 use super::mask;

@@ -7,6 +7,7 @@
 
 mod align;
 mod column;
+mod container;
 mod context;
 mod date;
 mod date_names;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use super::hash::HashMap;
 use super::align::{Line, Template};
 use super::column::{Plan, Sample};
 use super::context::Context;
+use super::hash::HashMap;
 use super::leaf::{Leaf, lines};
 use super::mask;
 use super::slot::{ColumnId, Skeleton, SlotReader, skeleton};

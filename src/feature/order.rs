@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::hash::{HashMap, HashSet};
 use super::column::{Plan, Sample};
 use super::context::Context;
+use super::hash::{HashMap, HashSet};
 use super::leaf::Leaf;
 use super::slot::ColumnId;
 use super::table::Table;

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use super::hash::HashMap;
 use super::context::Context;
 use super::element;
 use super::flatten::{self, Known};
+use super::hash::HashMap;
 use super::header;
 use super::lcs::likeness;
 use super::leaf::Leaf;

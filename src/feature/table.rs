@@ -1,9 +1,8 @@
 //! The **table**'s head: columns, the features that they give, and interned values.
 
-
-use super::hash::HashMap;
 use super::column::{Plan, Reading};
 use super::context::Context;
+use super::hash::HashMap;
 use super::signature::Part;
 use super::slot::ColumnId;
 use super::{Channel, Feature, FeatureKind, Row, ValueId};

@@ -100,7 +100,12 @@ impl Observed {
 
     /// From what a campaign has already extracted: `runs` with their rows, in plan order.
     #[must_use]
-    pub fn gather(runs: &[(&Ran, Option<&Row>)], extractor: &Extractor, scenario: &Scenario, findings: &Findings) -> Self {
+    pub fn gather(
+        runs: &[(&Ran, Option<&Row>)],
+        extractor: &Extractor,
+        scenario: &Scenario,
+        findings: &Findings,
+    ) -> Self {
         let mut gathered = Gathered::new(findings);
         for (ran, row) in runs {
             gathered.add((*ran).clone(), *row, extractor);

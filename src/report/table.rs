@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::observed::{Observed, Seen, matching, short};
-use crate::capture::Ran;
 use super::{Report, escape, summary};
+use crate::capture::Ran;
 use crate::cell::Phase;
 use crate::finding::{Finding, Findings};
 use crate::store::Manifest;
