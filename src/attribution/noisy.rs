@@ -31,10 +31,7 @@ const MORE: usize = 48;
 /// The cells that signals in doubt share.
 #[must_use]
 pub fn more(space: &Space, generator: &mut Generator) -> Vec<Assignment> {
-    (0..std::env::var("MORE").ok().and_then(|t| t.parse().ok()).unwrap_or(MORE))
-        .map(|_| anywhere(space, generator))
-        .filter(|cell| space.allows(cell))
-        .collect()
+    (0..MORE).map(|_| anywhere(space, generator)).filter(|cell| space.allows(cell)).collect()
 }
 
 /// What the noisy track knows beside the signal and the board.
