@@ -321,20 +321,18 @@ impl Procedure {
     }
 
     /// Whether a rule that chance plays a part in says no more than that a feature is absent where what it stands in is,
-    /// which has a rule of its own.
+    /// which has a rule of its own: wherever it could have had a value, the rule says the same.
     fn follows(&self, feature: usize, rules: &RuleList) -> bool {
         let told = |container: usize| {
             let mut of = self.explanations.iter().filter(|done| done.signal.features.contains(&container));
             of.any(|done| done.ending != Ending::GivenUp && !done.rules.rules.is_empty())
         };
         self.board.with(|evidence| {
-            let only_absent = || {
-                (0..evidence.runs().len()).all(|run| {
-                    let predicted = rules.predict(&evidence.runs()[run].cell.levels);
-                    predicted == rules.base || predicted.is_none() && !evidence.possible(run, feature)
-                })
-            };
-            rules.base.is_some() && evidence.container(feature).is_some_and(told) && only_absent()
+            let says: HashSet<Value> = (0..evidence.runs().len())
+                .filter(|run| evidence.possible(*run, feature))
+                .map(|run| rules.predict(&evidence.runs()[run].cell.levels))
+                .collect();
+            says.len() == 1 && evidence.container(feature).is_some_and(told)
         })
     }
 
