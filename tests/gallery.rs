@@ -112,6 +112,12 @@ fn strings(value: &Value, seen: &mut impl FnMut(&str)) {
 /// The row of the tables: each class with what it depends on, each combination once, and what is explained.
 fn row(agent: &str, summary: &Value) -> String {
     let findings = summary["findings"].as_array().unwrap();
+    let cells = summary["run"]["cells"].to_string();
+    let mut row = vec![agent.to_owned(), summary["version"].as_str().unwrap().to_owned(), cells];
+    if summary["run"]["verdict"] == "inconclusive" && findings.is_empty() {
+        row.extend(std::iter::repeat_n(String::from("?"), CLASSES.len() + 1));
+        return format!("| {} |", row.join(" | "));
+    }
     let listed = |of: &dyn Fn(&Value) -> bool| {
         let mut names: Vec<String> = Vec::new();
         for finding in findings.iter().filter(|finding| of(finding)) {
@@ -122,12 +128,11 @@ fn row(agent: &str, summary: &Value) -> String {
         }
         if names.is_empty() { String::from("–") } else { names.join(", ") }
     };
-    let mut cells = vec![agent.to_owned(), summary["version"].as_str().unwrap().to_owned()];
     for class in CLASSES {
-        cells.push(listed(&|finding| finding["class"] == class && finding["explained_by"].is_null()));
+        row.push(listed(&|finding| finding["class"] == class && finding["explained_by"].is_null()));
     }
-    cells.push(listed(&|finding| !finding["explained_by"].is_null()));
-    format!("| {} |", cells.join(" | "))
+    row.push(listed(&|finding| !finding["explained_by"].is_null()));
+    format!("| {} |", row.join(" | "))
 }
 
 #[test]

@@ -15,6 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CLASSES = ["covert", "overt", "structural", "behavioural"]
 NOTHING = "–"
+UNKNOWN = "?"
 
 
 def visible(text):
@@ -49,10 +50,12 @@ def is_open(found):
 
 
 def row(agent, summary):
+    if summary["run"]["verdict"] == "inconclusive" and not summary["findings"]:
+        return [agent, summary["version"], str(summary["run"]["cells"])] + [UNKNOWN] * (len(CLASSES) + 1)
     open_ones = [found for found in summary["findings"] if is_open(found)]
     cells = [listed([found for found in open_ones if found["class"] == one]) for one in CLASSES]
     cells.append(listed([found for found in summary["findings"] if not is_open(found)]))
-    return [agent, summary["version"], *cells]
+    return [agent, summary["version"], str(summary["run"]["cells"]), *cells]
 
 
 def table(head, rows):
@@ -65,7 +68,8 @@ def runs(summary):
     sentences = []
     for run in [summary["run"], *summary["also"]]:
         lost = f", {run['lost']} lost" if run["lost"] else ""
-        sentences.append(f"`{run['command']}`: {run['cells']} cells{lost}, {run['verdict']}, {run['date']}.")
+        verdict = "too few cells to conclude" if run["verdict"] == "inconclusive" else run["verdict"]
+        sentences.append(f"`{run['command']}`: {run['cells']} cells{lost}, {verdict}, {run['date']}.")
     return sentences
 
 
@@ -80,7 +84,9 @@ def section(agent, note, summary):
         if is_open(found):
             example = f"{code(found['baseline'])} → {code(found['variant'])}"
             rows.append([found["class"], factors(found), str(found["places"]), code(found["where"][0]), example])
-    if rows:
+    if summary["run"]["verdict"] == "inconclusive" and not summary["findings"]:
+        lines += ["Captured, in too few cells to say what depends on what.", ""]
+    elif rows:
         lines += [table(["class", "depends on", "places", "first place", "example"], rows)]
     else:
         lines += ["Nothing was found that is not explained.", ""]
@@ -104,7 +110,7 @@ def main():
     notes = json.loads((HERE / "notes.json").read_text(encoding="utf-8"))
     summaries = {name: json.loads((HERE / f"{name}.json").read_text(encoding="utf-8")) for name in notes}
     pairs = [(note, summaries[name]) for name, note in notes.items()]
-    head = ["agent", "version", *CLASSES, "explained"]
+    head = ["agent", "version", "cells", *CLASSES, "explained"]
     rows = [row(note["agent"], summary) for note, summary in pairs]
     replace(ROOT / "docs/gallery.md", "table", table(head, rows))
     sections = "\n".join(section(note["agent"], note, summary) for note, summary in pairs)
