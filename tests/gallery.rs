@@ -58,7 +58,7 @@ fn at_least_ten_agents_have_a_summary_by_a_run_of_their_own_scenario() {
     for (name, summary) in summaries() {
         let path = root().join(summary["scenario"].as_str().unwrap());
         assert_eq!(path.file_stem().unwrap().to_str().unwrap(), name);
-        let scenario = scenario::load(&path).unwrap();
+        let scenario = scenario::load(&path, &[]).unwrap();
         let pinned = match &scenario.target.source {
             Source::Npm { version, .. } | Source::Pypi { version, .. } => version.clone(),
             other => panic!("{name}: a published agent has a version: {other:?}"),
