@@ -76,8 +76,8 @@ def runs(summary):
 def section(agent, note, summary):
     lines = [f"## {agent}", "", f"{code(summary['package'])}. {note['about']}", ""]
     lines += [f"- {sentence}" for sentence in runs(summary)]
-    if same := note.get("engines"):
-        lines += [f"- {same}"]
+    if any(set(other["findings"]) == set(summary["run"]["findings"]) != set() for other in summary["also"]):
+        lines += ["- Both engines made the same findings, by their ids."]
     lines.append("")
     rows = []
     for found in summary["findings"]:
