@@ -1,0 +1,184 @@
+//! The **gallery**: every scenario plans, every committed summary has its scenario and stays within what may be published,
+//! the tables say what the summaries say; and one agent is captured for real.
+//!
+//! The last needs npm and the embedded engine; where they are missing it says so and passes, unless `PARALLAX_REQUIRE` names them.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod program;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use parallax::scenario::{self, Source};
+use program::{available, code, json, missing, parallax, shown, text};
+use serde_json::Value;
+
+const CLASSES: [&str; 4] = ["covert", "overt", "structural", "behavioural"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// The summaries with their names; `notes.json` is none.
+fn summaries() -> Vec<(String, Value)> {
+    let name = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let all = files(&root().join("results/gallery"), "json");
+    all.iter().map(|path| (name(path), json(path))).filter(|(name, _)| name != "notes").collect()
+}
+
+fn words(value: &Value) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_scenario_plans() {
+    let scenarios = files(&root().join("scenarios"), "toml");
+    assert!(scenarios.len() >= 12, "{scenarios:?}");
+    for path in scenarios {
+        let output = parallax(&["plan", &text(&path), "--seed", "1"]);
+        assert_eq!(code(&output), 0, "{}: {}", path.display(), shown(&output));
+    }
+}
+
+#[test]
+fn at_least_ten_agents_have_a_summary_by_a_run_of_their_own_scenario() {
+    let mut packages = BTreeSet::new();
+    for (name, summary) in summaries() {
+        let path = root().join(summary["scenario"].as_str().unwrap());
+        assert_eq!(path.file_stem().unwrap().to_str().unwrap(), name);
+        let scenario = scenario::load(&path, &[]).unwrap();
+        let pinned = match &scenario.target.source {
+            Source::Npm { version, .. } | Source::Pypi { version, .. } => version.clone(),
+            other => panic!("{name}: a published agent has a version: {other:?}"),
+        };
+        assert_eq!(summary["version"], pinned, "{name}");
+        let package = summary["package"].as_str().unwrap();
+        assert!(package.ends_with(&format!("@{pinned}")), "{package}");
+        packages.insert(package.to_owned());
+        // What was varied is what the scenario varies.
+        let varied: BTreeSet<&str> = summary["factors"].as_object().unwrap().keys().map(String::as_str).collect();
+        let factors: BTreeSet<&str> = scenario.factors.iter().map(|factor| factor.name.as_str()).collect();
+        assert_eq!(varied, factors, "{name}");
+        // Its command runs that scenario with that seed, and on that engine.
+        let also = summary["also"].as_array().unwrap();
+        for run in std::iter::once(&summary["run"]).chain(also) {
+            let command = run["command"].as_str().unwrap();
+            let begin = format!("parallax run scenarios/{name}.toml --engine {}", run["engine"].as_str().unwrap());
+            assert!(command.starts_with(&begin), "{command}");
+            assert!(command.contains(&format!("--seed {}", run["seed"])), "{command}");
+            assert!(run["cells"].as_u64().unwrap() > 0 && run["lost"] == 0, "{name}: {run}");
+        }
+    }
+    assert!(packages.len() >= 10, "{packages:?}");
+}
+
+#[test]
+fn summaries_have_findings_and_no_prompts() {
+    for (name, summary) in summaries() {
+        let factors: BTreeSet<&str> = summary["factors"].as_object().unwrap().keys().map(String::as_str).collect();
+        for finding in summary["findings"].as_array().unwrap() {
+            assert!(CLASSES.contains(&finding["class"].as_str().unwrap()), "{name}: {finding}");
+            assert!(words(&finding["depends_on"]).iter().all(|factor| factors.contains(factor.as_str())), "{name}");
+            assert!(finding["agree"].as_u64() > finding["disagree"].as_u64(), "{name}: {finding}");
+        }
+        strings(&summary["findings"], &mut |text| {
+            assert!(text.chars().count() <= 80, "{name}: {text}");
+        });
+    }
+}
+
+/// Every string of a value, the names of members aside.
+fn strings(value: &Value, seen: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(text) => seen(text),
+        Value::Array(values) => values.iter().for_each(|value| strings(value, seen)),
+        Value::Object(members) => members.values().for_each(|value| strings(value, seen)),
+        _ => {}
+    }
+}
+
+/// The row of the tables: each class with what it depends on, each combination once, and what is explained.
+fn row(agent: &str, summary: &Value) -> String {
+    let findings = summary["findings"].as_array().unwrap();
+    let cells = summary["run"]["cells"].to_string();
+    let mut row = vec![agent.to_owned(), summary["version"].as_str().unwrap().to_owned(), cells];
+    if summary["run"]["verdict"] == "inconclusive" && findings.is_empty() {
+        row.extend(std::iter::repeat_n(String::from("?"), CLASSES.len() + 1));
+        return format!("| {} |", row.join(" | "));
+    }
+    let listed = |of: &dyn Fn(&Value) -> bool| {
+        let mut names: Vec<String> = Vec::new();
+        for finding in findings.iter().filter(|finding| of(finding)) {
+            let name = words(&finding["depends_on"]).join(" × ");
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() { String::from("–") } else { names.join(", ") }
+    };
+    for class in CLASSES {
+        row.push(listed(&|finding| finding["class"] == class && finding["explained_by"].is_null()));
+    }
+    row.push(listed(&|finding| !finding["explained_by"].is_null()));
+    format!("| {} |", row.join(" | "))
+}
+
+#[test]
+fn the_tables_say_what_the_summaries_say() {
+    let page = std::fs::read_to_string(root().join("docs/gallery.md")).unwrap();
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let notes = json(&root().join("results/gallery/notes.json"));
+    let all = summaries();
+    assert_eq!(notes.as_object().unwrap().len(), all.len());
+    for (name, summary) in all {
+        let agent = notes[&name]["agent"].as_str().unwrap();
+        let row = row(agent, &summary);
+        assert!(page.lines().any(|line| line == row), "docs/gallery.md has no row: {row}");
+        assert!(readme.lines().any(|line| line == row), "README.md has no row: {row}");
+        assert!(page.contains(summary["run"]["command"].as_str().unwrap()), "{name}");
+    }
+}
+
+/// A published agent in a few cells: not enough for a finding, enough to see that its prompt arrives.
+#[test]
+fn a_published_agent_is_captured() {
+    if !available("embedded") {
+        return;
+    }
+    let npm = Command::new("npm").arg("ping").output();
+    if !npm.is_ok_and(|output| output.status.success()) {
+        missing("npm", "no npm, or no registry");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let scenario = text(&root().join("scenarios/codex.toml"));
+    let few = ["--quick", "--budget", "6", "--replicates", "2", "--set", "design.minimum_rows=0"];
+    let mut arguments = vec!["run", &scenario, "--engine", "embedded", "--seed", "1", "-q", "--out"];
+    let place = text(&out);
+    arguments.push(&place);
+    arguments.extend(few);
+    let output = parallax(&arguments);
+    // So few cells are inconclusive.
+    assert_eq!(code(&output), 3, "{}", shown(&output));
+    let findings = json(&out.join("findings.json"));
+    assert_eq!(findings["cells"]["observed"], findings["cells"]["planned"]);
+    let output = parallax(&["export", &place, "--har", "--cell", "c0000"]);
+    let archive: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let asked = |entry: &&Value| entry["request"]["url"].as_str().unwrap().ends_with("/v1/responses");
+    let request = archive["log"]["entries"].as_array().unwrap().iter().find(asked).unwrap();
+    let prompt = request["request"]["postData"]["text"].as_str().unwrap();
+    assert!(prompt.contains("Reply with OK.") && prompt.len() > 4096, "{} bytes", prompt.len());
+}
