@@ -61,16 +61,23 @@ fn what_a_script_reads_is_told_and_suggested() {
     assert_eq!(told["schema_version"], 1);
     assert_eq!(discovery["outcome"], serde_json::json!({"how": "exited", "code": 0}), "{discovery:#}");
     // `date` asks the C library for the zone; the shell asks nobody for REGION.
-    assert_eq!(reads["variables"]["TZ"], true, "{reads:#}");
+    assert_eq!(reads["variables"]["TZ"]["set"], true, "{reads:#}");
+    assert_eq!(reads["variables"]["TZ"]["own"], false, "{reads:#}");
     assert!(discovery["mentioned"]["REGION"].as_str().unwrap().ends_with("agent.sh"), "{discovery:#}");
     assert!(discovery["mentioned"]["OWN"].is_null(), "{discovery:#}");
     let file = |path: &str| &reads["files"][path];
-    assert_eq!((&file("/workspace/NOTES.md")["found"], &file("/workspace/NOTES.md")["opened"]), (&false.into(), &false.into()));
+    assert_eq!(
+        (&file("/workspace/NOTES.md")["found"], &file("/workspace/NOTES.md")["opened"]),
+        (&false.into(), &false.into())
+    );
     assert_eq!(file("/home/dev/.agent/settings.json")["found"], false);
     assert_eq!(file("/etc/machine-id")["opened"], true);
     assert_eq!(file("/tmp/written")["written"], true);
     assert!(reads["machine"].as_array().unwrap().contains(&"host name".into()), "{reads:#}");
-    assert!(reads["programs"].as_array().unwrap().iter().any(|p| p.as_str().unwrap().ends_with("/agent.sh")), "{reads:#}");
+    assert!(
+        reads["programs"].as_array().unwrap().iter().any(|p| p.as_str().unwrap().ends_with("/agent.sh")),
+        "{reads:#}"
+    );
     assert_eq!(discovery["hosts"]["http://api.vendor.example"], 1, "{discovery:#}");
     assert!(discovery["names"].as_array().unwrap().contains(&"api.vendor.example".into()), "{discovery:#}");
     assert!(reads["addresses"].as_array().unwrap().contains(&"203.0.113.7:4000".into()), "{reads:#}");
@@ -112,7 +119,8 @@ fn for_people_it_is_text_that_can_be_pasted() {
 fn an_image_cannot_be_traced_and_is_told_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.toml");
-    let text = "name = 'x'\n[target]\nimage = 'x'\ncommand = ['x']\n[factors.timezone]\nlevels = ['UTC', 'Asia/Tokyo']\n";
+    let text =
+        "name = 'x'\n[target]\nimage = 'x'\ncommand = ['x']\n[factors.timezone]\nlevels = ['UTC', 'Asia/Tokyo']\n";
     std::fs::write(&path, text).unwrap();
     let output = parallax(&["probe", &path.display().to_string()]);
     assert_eq!(code(&output), 4, "{}", shown(&output));

@@ -3,12 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use parallax::capture::Capture;
 use parallax::engine::external::is_capture;
 use parallax::gateway::entry::Parlour;
 use parallax::gateway::protocol::Report;
 use parallax::scenario::{Stub, Turn};
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 /// Good messages, with the port that they are for and whether they carry a request.
@@ -65,9 +64,13 @@ fn spoil(bytes: &mut Vec<u8>, chance: &mut ChaCha8Rng) {
                 let piece = bytes[at..end].to_vec();
                 bytes.splice(at..at, piece);
             }
-            5 => bytes.insert(at, *[0, b'\r', b'\n', b':', b' ', b'"', b'{', 0xff][..].get(chance.random_range(0..8)).unwrap()),
+            5 => bytes.insert(
+                at,
+                *[0, b'\r', b'\n', b':', b' ', b'"', b'{', 0xff][..].get(chance.random_range(0..8)).unwrap(),
+            ),
             _ => {
-                let digits = *[&b"99999999999999999999"[..], b"-1", b"0", b"ffffffff"].get(chance.random_range(0..4)).unwrap();
+                let digits =
+                    *[&b"99999999999999999999"[..], b"-1", b"0", b"ffffffff"].get(chance.random_range(0..4)).unwrap();
                 bytes.splice(at..end, digits.iter().copied());
             }
         }
@@ -76,7 +79,8 @@ fn spoil(bytes: &mut Vec<u8>, chance: &mut ChaCha8Rng) {
 
 fn parlour() -> Parlour {
     let tool = Turn::Tool { name: String::from("bash"), input: serde_json::json!({"command": "ls"}) };
-    Parlour::open(Stub { script: vec![tool, Turn::Text(String::from("OK"))], answers: Vec::new(), websocket: true }).unwrap()
+    Parlour::open(Stub { script: vec![tool, Turn::Text(String::from("OK"))], answers: Vec::new(), websocket: true })
+        .unwrap()
 }
 
 #[test]
@@ -112,18 +116,19 @@ fn spoiled_captures_are_refused_or_read_and_never_worse() {
         "method":"POST","target":"/v1/messages","headers":[["Host","h"]],"body_base64":"e30="}],"dns":["h"],
         "connections":[{"dialled":"1.2.3.4:5"}],"files":["/a"]}"#;
     assert!(is_capture(line));
-    let stored = serde_json::to_vec(&Capture::default()).unwrap();
+    let told = br#"{"report":"dns","cell":"c1","question":{"at":0.5,"name":"a.b","kind":"A","resolver":"8.8.8.8"}}"#;
+    assert!(serde_json::from_slice::<Report>(told).is_ok());
     let mut chance = ChaCha8Rng::seed_from_u64(12);
     let mut read = 0;
     for _ in 0..20_000 {
         let mut bytes = line.to_vec();
         spoil(&mut bytes, &mut chance);
         read += usize::from(is_capture(&bytes));
-        let mut bytes = stored.clone();
+        let mut bytes = told.to_vec();
         spoil(&mut bytes, &mut chance);
-        if let Ok(capture) = serde_json::from_slice::<Capture>(&bytes) {
-            let again = serde_json::to_vec(&capture).unwrap();
-            assert_eq!(serde_json::from_slice::<Capture>(&again).unwrap(), capture);
+        if let Ok(report) = serde_json::from_slice::<Report>(&bytes) {
+            let again = serde_json::to_vec(&report).unwrap();
+            assert!(serde_json::from_slice::<Report>(&again).is_ok(), "{}", bytes.escape_ascii());
         }
     }
     assert!((1..20_000).contains(&read), "the spoiling spoils nothing, or everything: {read}");

@@ -42,14 +42,16 @@ END
     );
     std::fs::write(&scenario, document).unwrap();
     let out = folder.join(format!("{name}-run"));
-    let output = parallax(&["run", &text(&scenario), "--engine", "embedded", "--seed", "7", "-q", "--out", &text(&out)]);
+    let output =
+        parallax(&["run", &text(&scenario), "--engine", "embedded", "--seed", "7", "-q", "--out", &text(&out)]);
     let said = shown(&output);
     assert!([0, 1].contains(&code(&output)), "{said}");
     (code(&output), json(&out.join("findings.json")), said)
 }
 
 fn ready() -> bool {
-    let curl = || Command::new("curl").arg("--version").output().is_ok() || missing("curl", "the program is not installed");
+    let curl =
+        || Command::new("curl").arg("--version").output().is_ok() || missing("curl", "the program is not installed");
     available("embedded") && curl()
 }
 

@@ -103,8 +103,15 @@ impl Ticks {
 /// Reads them from `/proc`.
 pub(crate) fn ticks(process: u32) -> Ticks {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let fields: Vec<f64> =
-        stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2).map(|field| field.parse().unwrap()).collect();
+    let fields: Vec<f64> = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse().unwrap())
+        .collect();
     // A hundred ticks a second, on every Linux there is.
     Ticks((fields[0] + fields[1]) / 100.0)
 }

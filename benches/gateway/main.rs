@@ -5,7 +5,12 @@
 //! mitmproxy by a script of three lines, without any server behind it (`--set connection_strategy=lazy`). The gateway's
 //! time ends when every request has been reported to us with its body; mitmproxy is not asked to tell anybody.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, reason = "a bench prints, and fails by panicking")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "a bench prints, and fails by panicking"
+)]
 
 mod client;
 mod peer;

@@ -3,15 +3,18 @@
 use clap::Args;
 use serde_json::json;
 
+use super::console;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::run::ScenarioArguments;
-use super::console;
 use crate::capture::Outcome;
 use crate::engine::EngineError;
 use crate::engine::probe::{Discovery, Suggestion, discover, suggest};
 use crate::report::escape;
 use crate::scenario;
+
+/// Things of a kind that are shown to people.
+const SHOWN: usize = 60;
 
 /// Version of what `--json` prints.
 const SCHEMA_VERSION: u32 = 1;
@@ -51,7 +54,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             let message = message.lines().map(escape::terminal).collect::<Vec<_>>().join(" ");
             return Err(scenario::no_target(path, &text, &overrides, key, &message).into());
         }
-        Err(error) => return Err(Failure::engine(error.to_string().lines().map(escape::terminal).collect::<Vec<_>>().join("\n"))),
+        Err(error) => {
+            return Err(Failure::engine(
+                error.to_string().lines().map(escape::terminal).collect::<Vec<_>>().join("\n"),
+            ));
+        }
     };
     let folder = &scenario.target.folder;
     let accepts = |toml: &str| scenario::parse(&format!("{text}\n{toml}"), "", folder, &overrides).is_ok();
@@ -66,7 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         });
         console::print(format!("{}\n", escape::json(&everything)).as_bytes());
     } else {
-        console::print(shown(&scenario.name, &discovery, &suggestions, arguments.most).as_bytes());
+        console::print(text_of(&scenario.name, &discovery, &suggestions, arguments.most).as_bytes());
     }
     Ok(Exit::Clean)
 }
@@ -74,21 +81,30 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 /// The folders in which a file is the author's to vary.
 fn discovery_folders(scenario: &scenario::Scenario) -> (String, String) {
     let levels = crate::cell::Assignment::baseline(scenario.factors.len());
-    let environment = crate::engine::environment::realise(scenario, &levels, &crate::engine::environment::Context::default());
+    let environment =
+        crate::engine::environment::realise(scenario, &levels, &crate::engine::environment::Context::default());
     (environment.workdir, environment.user.home)
 }
 
-fn shown(name: &str, discovery: &Discovery, suggestions: &[Suggestion], most: usize) -> String {
+fn text_of(name: &str, discovery: &Discovery, suggestions: &[Suggestion], most: usize) -> String {
     let width = console::width();
     let reads = &discovery.reads;
     let join = |items: &mut dyn Iterator<Item = &String>| {
-        let items: Vec<String> = items.map(|item| escape::terminal(item)).collect();
-        if items.is_empty() { String::from("none") } else { items.join(", ") }
+        let mut items: Vec<String> = items.map(|item| escape::terminal(item)).collect();
+        let more = items.len().saturating_sub(SHOWN);
+        items.truncate(SHOWN);
+        let more = if more > 0 { format!(" … and {more} more (--json)") } else { String::new() };
+        if items.is_empty() { String::from("none") } else { items.join(", ") + &more }
     };
-    let variables = |set: bool| join(&mut reads.variables.iter().filter(|(_, is)| **is == set).map(|(name, _)| name));
+    let asked = |own: bool| reads.variables.iter().filter(move |(_, read)| read.own == own);
+    let variables = |set: bool| join(&mut asked(true).filter(|(_, read)| read.set == set).map(|(name, _)| name));
     let files = |found: bool| {
         join(&mut reads.files.iter().filter(|(_, read)| read.found == found && !read.written).map(|(path, _)| path))
     };
+    // An agent may write hundreds of files: in which folders says enough.
+    let written = reads.files.iter().filter(|(_, read)| read.written);
+    let folders: std::collections::BTreeSet<String> =
+        written.map(|(path, _)| path.split('/').take(4).collect::<Vec<_>>().join("/")).collect();
     let hosts: Vec<String> =
         discovery.hosts.iter().map(|(host, count)| format!("{} ({count})", escape::terminal(host))).collect();
     let ended = match discovery.outcome {
@@ -104,14 +120,29 @@ fn shown(name: &str, discovery: &Discovery, suggestions: &[Suggestion], most: us
         lines.push(("said", complaint.lines().map(escape::terminal).collect::<Vec<_>>().join(" ")));
     }
     lines.extend([
-        ("variables", format!("{} asked for by name, {} more mentioned in its files", reads.variables.len(), discovery.mentioned.len())),
+        (
+            "variables",
+            format!(
+                "{} asked for by name, {} more mentioned in its files",
+                asked(true).count(),
+                discovery.mentioned.len()
+            ),
+        ),
         ("  set", variables(true)),
         ("  not set", variables(false)),
         ("  mentioned", join(&mut discovery.mentioned.keys())),
+        ("  by others", join(&mut asked(false).map(|(name, _)| name))),
         ("files read", files(true)),
         ("  not there", files(false)),
-        ("  written", join(&mut reads.files.iter().filter(|(_, read)| read.written).map(|(path, _)| path))),
-        ("machine", if reads.machine.is_empty() { String::from("nothing") } else { reads.machine.iter().copied().collect::<Vec<_>>().join(", ") }),
+        ("  written", join(&mut folders.iter())),
+        (
+            "machine",
+            if reads.machine.is_empty() {
+                String::from("nothing")
+            } else {
+                reads.machine.iter().copied().collect::<Vec<_>>().join(", ")
+            },
+        ),
         ("programs", join(&mut reads.programs.iter())),
         ("names", join(&mut discovery.names.iter())),
         ("requests to", if hosts.is_empty() { String::from("none") } else { hosts.join(", ") }),
@@ -129,7 +160,11 @@ fn shown(name: &str, discovery: &Discovery, suggestions: &[Suggestion], most: us
     out.push_str("# Factors that the scenario could have, to be pasted at its end. Take out what does not matter.\n");
     for suggestion in suggestions.iter().take(most) {
         // The name of a file in the reason must not end the comment.
-        out.push_str(&format!("\n# {}\n{}", escape::terminal(&suggestion.because), suggestion.toml.lines().map(|line| escape::terminal(line) + "\n").collect::<String>()));
+        out.push_str(&format!(
+            "\n# {}\n{}",
+            escape::terminal(&suggestion.because),
+            suggestion.toml.lines().map(|line| escape::terminal(line) + "\n").collect::<String>()
+        ));
     }
     if suggestions.len() > most {
         out.push_str(&format!("\n# {} more: --most {} or --json\n", suggestions.len() - most, suggestions.len()));

@@ -157,7 +157,8 @@ fn permutes(capture: &Capture, detail: &HelloDetail) -> bool {
 /// The one name that is used in all captures where a host's factor is unset, and in no other but those whose level names
 /// it. Captures in which only other factors' hosts are used (everything went through a proxy) say nothing of it.
 fn default(factor: usize, all: &[(BTreeSet<&str>, &Context)]) -> Option<String> {
-    let host = |context: &Context, name: &str| context.hosts().iter().any(|(own, host)| *own == factor && *host == name);
+    let host =
+        |context: &Context, name: &str| context.hosts().iter().any(|(own, host)| *own == factor && *host == name);
     let set = |context: &Context| context.hosts().iter().any(|(own, _)| *own == factor);
     if !all.iter().any(|(_, context)| set(context)) {
         return None;
@@ -165,8 +166,11 @@ fn default(factor: usize, all: &[(BTreeSet<&str>, &Context)]) -> Option<String> 
     let mut names: Option<BTreeSet<&str>> = None;
     for (used, context) in all.iter().filter(|(_, context)| context.forms(factor).is_empty()) {
         let hosts = context.hosts();
-        let own: BTreeSet<&str> =
-            used.iter().copied().filter(|name| !hosts.iter().any(|(other, host)| *other != factor && host == name)).collect();
+        let own: BTreeSet<&str> = used
+            .iter()
+            .copied()
+            .filter(|name| !hosts.iter().any(|(other, host)| *other != factor && host == name))
+            .collect();
         names = match names {
             _ if own.is_empty() => names,
             None => Some(own),

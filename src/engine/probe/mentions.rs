@@ -55,7 +55,8 @@ pub(super) fn mentions<'a>(root: Option<&Path>, paths: impl Iterator<Item = &'a 
         }
         let first = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
         if first.starts_with(b"#!") && first.ends_with(b"sh") {
-            let own: BTreeSet<&[u8]> = sets.captures_iter(&bytes).filter_map(|f| f.get(1)).map(|m| m.as_bytes()).collect();
+            let own: BTreeSet<&[u8]> =
+                sets.captures_iter(&bytes).filter_map(|f| f.get(1)).map(|m| m.as_bytes()).collect();
             shell.captures_iter(&bytes).filter_map(|found| found.get(1)).map(|name| name.as_bytes()).for_each(|name| {
                 if !own.contains(name) {
                     put(name);
@@ -98,7 +99,8 @@ mod tests {
         write("d.txt", "costs $NOTHING, process.env. ");
         std::os::unix::fs::symlink("/etc/passwd", root.path().join("out")).unwrap();
         std::os::unix::fs::symlink("/opt/target/c", root.path().join("link")).unwrap();
-        let paths = ["/opt/target/a.js", "/opt/target/b.py", "/opt/target/link", "/opt/target/d.txt", "/opt/target/out"];
+        let paths =
+            ["/opt/target/a.js", "/opt/target/b.py", "/opt/target/link", "/opt/target/d.txt", "/opt/target/out"];
         let names = mentions(Some(root.path()), paths.into_iter());
         let found: Vec<&str> = names.keys().map(String::as_str).collect();
         assert_eq!(found, ["EIGHT", "FIVE", "FOUR", "ONE", "SEVEN", "SIX", "THREE", "TWO"]);

@@ -25,7 +25,7 @@ use crate::cell::{Assignment, CellId};
 use crate::gateway::Authority;
 use crate::scenario::{Scenario, Source};
 
-pub use reads::{FileRead, Reads};
+pub use reads::{FileRead, Reads, VariableRead};
 pub use suggestion::{Suggestion, suggest};
 
 /// The shim, empty where this program was built without it.
@@ -36,7 +36,7 @@ const SHIM_FILE: &str = "/run/getenv.so";
 const TRACE_FILE: &str = "/run/trace";
 
 /// The calls that are traced.
-const TRACED: &str = "trace=%file,connect,uname,sched_getaffinity,sysinfo";
+const TRACED: &str = "trace=%file,connect,uname,sched_getaffinity,sysinfo,clone,clone3,fork,vfork";
 
 /// Folders of this machine that pods see.
 const SEEN: [&str; 5] = ["/usr", "/bin", "/sbin", "/nix/store", "/gnu/store"];
@@ -139,7 +139,7 @@ pub async fn discover(
     let executable = installed.facts.executable.as_deref();
     let opened = reads.opened_programs.iter().map(String::as_str).chain(executable);
     let mut mentioned = mentions::mentions(installed.root.as_deref(), opened);
-    mentioned.retain(|name, _| !reads.variables.contains_key(name));
+    mentioned.retain(|name, _| !reads.variables.get(name).is_some_and(|read| read.own));
     Ok(gather(installed.facts.package, &capture, reads, mentioned))
 }
 
@@ -186,8 +186,8 @@ fn blind(reads: &Reads) -> Vec<String> {
         ));
     } else if reads.variables.is_empty() {
         blind.push(String::from(
-            "which variables the agent reads: nothing in it asked the C library for one (it is linked statically, or for \
-             another C library than this machine's)",
+            "which variables the agent reads: nothing in it asked the C library for one. Shells, Python and some compiled \
+             scripts copy the whole environment when they start, and what is linked statically asks nobody",
         ));
     } else {
         blind.push(String::from(
@@ -200,9 +200,7 @@ fn blind(reads: &Reads) -> Vec<String> {
         "what only a longer or another conversation would make the agent read: this was one run, of the scenario's script, \
          at the baseline of every factor",
     ));
-    blind.push(String::from(
-        "the clock (read without a system call), and what the processor says of itself",
-    ));
+    blind.push(String::from("the clock (read without a system call), and what the processor says of itself"));
     blind.push(String::from(
         "an agent that behaves differently where it is traced: it can see that it is (TracerPid, LD_PRELOAD)",
     ));
@@ -228,7 +226,9 @@ fn tracer() -> Result<String, EngineError> {
 /// Puts the tracer before the agent's command, and what it needs into the pod.
 fn trace(environment: &mut Environment, tracer: &str) {
     let mut command: Vec<String> =
-        [tracer, "-f", "-qq", "-y", "--seccomp-bpf", "-s", "1024", "-e", TRACED, "-o", TRACE_FILE].map(String::from).into();
+        [tracer, "-f", "-qq", "-y", "--seccomp-bpf", "-s", "1024", "-e", TRACED, "-o", TRACE_FILE]
+            .map(String::from)
+            .into();
     let file = |path: &str, bytes: &[u8], mode, owned_by_user| PodFile {
         path: path.to_owned(),
         node: Node::File(bytes.to_vec()),

@@ -1,11 +1,12 @@
 //! What an agent **reads**: variables, files, what it asks of the machine, programs that it starts, addresses that it
 //! dials; gathered from a trace.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
 use super::strace::{Call, calls};
+use crate::engine::pod::TARGET_ROOT;
 
 /// How the shim marks the names that a program asks its C library for.
 const MARK: &str = "\u{1}getenv ";
@@ -21,8 +22,8 @@ const TOLD: [&str; 2] = ["/usr/share/zoneinfo", "/usr/local/share/ca-certificate
 /// What was read, by one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Reads {
-    /// Variables that a program asked its C library for, by name, with whether they were set.
-    pub variables: BTreeMap<String, bool>,
+    /// Variables that a program asked its C library for, by name.
+    pub variables: BTreeMap<String, VariableRead>,
     /// Files and folders outside of the programs' own.
     pub files: BTreeMap<String, FileRead>,
     /// What was asked of the machine: `host name`, `processors`, `memory`, `working folder`.
@@ -36,6 +37,23 @@ pub struct Reads {
     /// The same, for whoever wants to look into them.
     #[serde(skip)]
     pub(super) opened_programs: BTreeSet<String>,
+    /// Which program each process runs.
+    #[serde(skip)]
+    running: HashMap<String, String>,
+    /// The first program: the agent, wherever it stands.
+    #[serde(skip)]
+    first: Option<String>,
+}
+
+/// How a variable was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VariableRead {
+    /// Whether it was set.
+    pub set: bool,
+    /// Whether the target's own programs asked for it, and not only others that they started.
+    pub own: bool,
+    /// The programs that asked for it.
+    pub programs: BTreeSet<String>,
 }
 
 /// How a file was read.
@@ -56,7 +74,6 @@ impl Reads {
         for call in calls(trace) {
             reads.add(&call, workdir, set);
         }
-        // Names that were bound or listened on are no files that anybody reads.
         reads.program_files = reads.opened_programs.len();
         reads
     }
@@ -68,6 +85,13 @@ impl Reads {
             "sysinfo" => drop(self.machine.insert("memory")),
             "getcwd" => drop(self.machine.insert("working folder")),
             "connect" => self.addresses.extend(address(call)),
+            "clone" | "clone3" | "fork" | "vfork" => {
+                if let (true, Some(program)) = (call.succeeded, self.running.get(&call.process)) {
+                    let program = program.clone();
+                    // A child that was quick has told by itself what it runs.
+                    self.running.entry(call.result.clone()).or_insert(program);
+                }
+            }
             _ => self.add_path(call, workdir, set),
         }
     }
@@ -75,17 +99,25 @@ impl Reads {
     fn add_path(&mut self, call: &Call, workdir: &str, set: &BTreeMap<String, String>) {
         let Some(text) = call.text.as_deref().filter(|text| !text.is_empty()) else { return };
         if let Some(name) = text.strip_prefix(MARK) {
-            self.variables.insert(name.to_owned(), set.contains_key(name));
+            let program = self.running.get(&call.process).cloned();
+            let known = self.variables.entry(name.to_owned()).or_default();
+            known.set = set.contains_key(name);
+            known.own |= program.is_none() || program == self.first;
+            known.own |= program.as_deref().is_some_and(|program| is_below(program, TARGET_ROOT));
+            known.programs.extend(program);
             return;
         }
         let path = absolute(text, call.folder.as_deref().unwrap_or(workdir));
         if call.name.starts_with("exec") {
             if call.succeeded {
                 self.opened_programs.insert(path.clone());
+                self.first.get_or_insert_with(|| path.clone());
+                self.running.insert(call.process.clone(), path.clone());
                 self.programs.insert(path);
             }
             return;
         }
+        let path = without_process(path);
         let opens = call.name.starts_with("open");
         if is_program(&path) {
             if opens && call.succeeded {
@@ -98,9 +130,12 @@ impl Reads {
                 ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC"].iter().any(|flag| call.arguments.contains(flag))
             }
             "creat" => true,
-            name => ["mkdir", "mknod", "unlink", "rename", "rmdir", "link", "symlink", "chmod", "fchmod", "chown", "utime", "truncate"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix)),
+            name => [
+                "mkdir", "mknod", "unlink", "rename", "rmdir", "link", "symlink", "chmod", "fchmod", "chown", "utime",
+                "truncate",
+            ]
+            .iter()
+            .any(|prefix| name.starts_with(prefix)),
         };
         let known = self.files.entry(path).or_default();
         if writes {
@@ -117,9 +152,17 @@ pub(super) fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// The path with the number of a process as `PID`: it is another one each time.
+fn without_process(path: String) -> String {
+    let Some(rest) = path.strip_prefix("/proc/") else { return path };
+    let (number, rest) = rest.split_once('/').map_or((rest, ""), |(number, _)| (number, &rest[number.len()..]));
+    if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) { format!("/proc/PID{rest}") } else { path }
+}
+
 fn is_program(path: &str) -> bool {
     let told = TOLD.iter().any(|folder| is_below(path, folder));
-    !told && (PROGRAMS.iter().any(|folder| is_below(path, folder)) || LOADER.iter().any(|start| path.starts_with(start)))
+    !told
+        && (PROGRAMS.iter().any(|folder| is_below(path, folder)) || LOADER.iter().any(|start| path.starts_with(start)))
 }
 
 /// The path, absolute and without `.` and `..`.
@@ -165,25 +208,43 @@ mod tests {
 1 stat("/tmp/log", {st_mode=S_IFREG}) = 0
 1 readlink("/etc/localtime", "/usr/share/zoneinfo/UTC", 4095) = 23
 1 uname({sysname="Linux", nodename="x"}) = 0
+1 vfork() = 2
+2 access("\1getenv BOTH", F_OK) = -1 ENOENT (No such file or directory)
+2 execve("/usr/bin/git", ["git"], 0x1 /* 9 vars */) = 0
+2 access("\1getenv GIT_TRACE", F_OK) = -1 ENOENT (No such file or directory)
+2 access("\1getenv BOTH", F_OK) = -1 ENOENT (No such file or directory)
+2 openat(AT_FDCWD</workspace>, "/proc/17/stat", O_RDONLY) = 3</proc/17/stat>
 1 connect(3<socket:[9]>, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("127.0.0.53")}, 16) = 0
 1 connect(3<socket:[9]>, {sa_family=AF_INET6, sin6_port=htons(80), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "2001:db8::1", &sin6_addr), sin6_scope_id=0}, 28) = 0
 1 connect(3<socket:[9]>, {sa_family=AF_UNIX, sun_path="/var/run/nscd/socket"}, 110) = -1 ENOENT (No such file)
 "#;
         let set = BTreeMap::from([(String::from("HOME"), String::new())]);
         let reads = Reads::of(trace, "/workspace", &set);
-        assert_eq!(reads.variables, BTreeMap::from([("HOME".into(), true), ("REGION".into(), false)]));
+        let variables: Vec<_> = reads
+            .variables
+            .iter()
+            .map(|(name, read)| (name.as_str(), read.set, read.own, read.programs.len()))
+            .collect();
+        let expected = [
+            ("BOTH", false, true, 2),
+            ("GIT_TRACE", false, false, 1),
+            ("HOME", true, true, 1),
+            ("REGION", false, true, 1),
+        ];
+        assert_eq!(variables, expected);
         let files: Vec<_> = reads.files.iter().map(|(path, read)| (path.as_str(), read.found, read.written)).collect();
         let expected = [
             ("/etc/localtime", true, false),
+            ("/proc/PID/stat", true, false),
             ("/tmp/log", false, true),
             ("/workspace/NOTES.md", false, false),
             ("/workspace/README.md", true, false),
         ];
         assert_eq!(files, expected);
         assert_eq!(reads.machine, BTreeSet::from(["host name"]));
-        assert_eq!(reads.programs, BTreeSet::from([String::from("/opt/target/agent")]));
+        assert_eq!(reads.programs, BTreeSet::from(["/opt/target/agent", "/usr/bin/git"].map(String::from)));
         let addresses: Vec<&str> = reads.addresses.iter().map(String::as_str).collect();
         assert_eq!(addresses, ["/var/run/nscd/socket", "127.0.0.53:53", "[2001:db8::1]:80"]);
-        assert_eq!(reads.program_files, 2);
+        assert_eq!(reads.program_files, 3);
     }
 }

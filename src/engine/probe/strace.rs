@@ -7,6 +7,8 @@ use std::collections::HashMap;
 /// One system call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
+    /// The process or thread that made it.
+    pub(super) process: String,
     /// Its name.
     pub(super) name: String,
     /// Its first text, a path or an address, as it was given; bytes that are not UTF-8 are replaced.
@@ -19,6 +21,8 @@ pub(super) struct Call {
     pub(super) succeeded: bool,
     /// The path of the file that it opened.
     pub(super) opened: Option<String>,
+    /// What it gave, as far as that is one word.
+    pub(super) result: String,
 }
 
 /// The calls of a trace, those that were interrupted by another process's put together again.
@@ -33,16 +37,16 @@ pub(super) fn calls(trace: &str) -> Vec<Call> {
         } else if let Some(end) = rest.strip_prefix("<... ") {
             let Some((_, end)) = end.split_once(" resumed>") else { continue };
             let begun = unfinished.remove(process).unwrap_or_default();
-            calls.extend(call(&format!("{begun}{end}")));
+            calls.extend(call(process, &format!("{begun}{end}")));
         } else {
-            calls.extend(call(rest));
+            calls.extend(call(process, rest));
         }
     }
     calls
 }
 
 /// One whole call: `openat(AT_FDCWD</workspace>, "a", O_RDONLY) = 3</workspace/a>`.
-fn call(line: &str) -> Option<Call> {
+fn call(process: &str, line: &str) -> Option<Call> {
     let (name, rest) = line.split_once('(')?;
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return None;
@@ -54,12 +58,14 @@ fn call(line: &str) -> Option<Call> {
     let folder = start.and_then(|start| decorated(&arguments[..start]));
     let text = start.map(|start| unescape(&arguments[start + 1..]));
     Some(Call {
+        process: process.to_owned(),
         name: name.to_owned(),
         text,
         folder,
         arguments: arguments.to_owned(),
         succeeded: !result.starts_with(['-', '?']),
         opened: decorated(result),
+        result: result.split_whitespace().next().unwrap_or_default().to_owned(),
     })
 }
 
@@ -136,7 +142,9 @@ mod tests {
 
     #[test]
     fn what_is_no_trace_is_passed_over() {
-        for text in ["", "x", "1 ", "1 <... x", "1 <... x resumed>", "1 f(", "1 f(\"", "1 f(\"\\", "1 f(\"\\7) = 1", "+++"] {
+        for text in
+            ["", "x", "1 ", "1 <... x", "1 <... x resumed>", "1 f(", "1 f(\"", "1 f(\"\\", "1 f(\"\\7) = 1", "+++"]
+        {
             assert!(calls(text).len() <= 1, "{text}");
         }
         assert_eq!(calls("1 (\"x\") = 0\n1 +++ exited with 0 +++\n1 --- SIGCHLD {} ---"), []);

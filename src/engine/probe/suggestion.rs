@@ -91,7 +91,15 @@ const KNOWN: [Known; 16] = [
     ),
     known(
         "appearance",
-        &["COLORTERM", "COLORFGBG", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "DISPLAY", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP"],
+        &[
+            "COLORTERM",
+            "COLORFGBG",
+            "TERM_PROGRAM",
+            "TERM_PROGRAM_VERSION",
+            "DISPLAY",
+            "XDG_SESSION_TYPE",
+            "XDG_CURRENT_DESKTOP",
+        ],
         &["/sys/class/net", "/proc/net/dev", "/proc/net/route"],
         &[],
         r#"["bare", "plausible"]"#,
@@ -100,8 +108,27 @@ const KNOWN: [Known; 16] = [
 
 /// Variables of loaders, C libraries and language runtimes: what they change is the runtime, as a rule.
 const RUNTIMES: [&str; 22] = [
-    "LD_", "LC_", "NODE_", "NODE", "UV_", "V8_", "ICU_", "OPENSSL_", "SSL_", "PYTHON", "MALLOC_", "GLIBC_", "GCONV_",
-    "LOCPATH", "NLSPATH", "RES_OPTIONS", "LOCALDOMAIN", "POSIXLY_CORRECT", "SIMDUTF_", "WATCH_REPORT_DEPENDENCIES", "PATH",
+    "LD_",
+    "LC_",
+    "NODE_",
+    "NODE",
+    "UV_",
+    "V8_",
+    "ICU_",
+    "OPENSSL_",
+    "SSL_",
+    "PYTHON",
+    "MALLOC_",
+    "GLIBC_",
+    "GCONV_",
+    "LOCPATH",
+    "NLSPATH",
+    "RES_OPTIONS",
+    "LOCALDOMAIN",
+    "POSIXLY_CORRECT",
+    "SIMDUTF_",
+    "WATCH_REPORT_DEPENDENCIES",
+    "PATH",
     "TMPDIR",
 ];
 
@@ -110,7 +137,9 @@ const RUNTIMES: [&str; 22] = [
 /// what it pins or varies already is not suggested.
 pub fn suggest(discovery: &Discovery, workspace: &str, home: &str, accepts: impl Fn(&str) -> bool) -> Vec<Suggestion> {
     let reads = &discovery.reads;
-    let asked: BTreeSet<&str> = reads.variables.keys().map(String::as_str).collect();
+    // What git or a shell reads is theirs: the agent's own reads are what a scenario could vary.
+    let own = reads.variables.iter().filter(|(_, read)| read.own);
+    let asked: BTreeSet<&str> = own.map(|(name, _)| name.as_str()).collect();
     let every = asked.iter().copied().chain(discovery.mentioned.keys().map(String::as_str));
     let mut out: Vec<Suggestion> = Vec::new();
     let mut put = |factor: String, because: String, body: String| {
@@ -121,10 +150,22 @@ pub fn suggest(discovery: &Discovery, workspace: &str, home: &str, accepts: impl
     };
     for known in &KNOWN {
         let mut signs: Vec<String> = Vec::new();
-        signs.extend(known.variables.iter().filter(|name| asked.contains(**name)).map(|name| format!("asks for {name}")));
+        signs.extend(
+            known
+                .variables
+                .iter()
+                .filter(|name| reads.variables.contains_key(**name))
+                .map(|name| format!("asks for {name}")),
+        );
         let files = reads.files.keys().filter(|path| known.files.iter().any(|folder| is_below(path, folder)));
         signs.extend(files.take(2).map(|path| format!("looks at {path}")));
-        signs.extend(known.machine.iter().filter(|what| reads.machine.contains(*what)).map(|what| format!("asks for the {what}")));
+        signs.extend(
+            known
+                .machine
+                .iter()
+                .filter(|what| reads.machine.contains(*what))
+                .map(|what| format!("asks for the {what}")),
+        );
         if signs.is_empty() {
             let mentioned = known.variables.iter().filter(|name| discovery.mentioned.contains_key(**name));
             signs.extend(mentioned.map(|name| format!("mentions {name}")));
@@ -149,7 +190,11 @@ pub fn suggest(discovery: &Discovery, workspace: &str, home: &str, accepts: impl
     for (path, read) in &reads.files {
         let below = |folder: &str| is_below(path, folder) && path != folder;
         // What is there already is the scenario's own, or a folder's.
-        if read.found || read.written || !(below(workspace) || below(home)) || is_below(path, &format!("{workspace}/.git")) {
+        if read.found
+            || read.written
+            || !(below(workspace) || below(home))
+            || is_below(path, &format!("{workspace}/.git"))
+        {
             continue;
         }
         let Some((stem, extension)) = path.rsplit('/').next().and_then(|name| name.rsplit_once('.')) else { continue };
@@ -159,7 +204,8 @@ pub fn suggest(discovery: &Discovery, workspace: &str, home: &str, accepts: impl
             "toml" | "yaml" | "yml" | "ini" | "conf" | "cfg" => "# empty\n",
             _ => continue,
         };
-        let name: String = format!("{stem}_{extension}").chars().filter(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).collect();
+        let name: String =
+            format!("{stem}_{extension}").chars().filter(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).collect();
         let path = path.strip_prefix(&format!("{home}/")).unwrap_or(path);
         // What JSON calls a string is one for TOML too.
         let (path_text, contents) = (serde_json::json!(path), serde_json::json!(contents));
@@ -182,7 +228,8 @@ fn how(discovery: &Discovery, name: &str) -> String {
 
 /// Whether a name is a variable's, and not one of a well-known factor or of a runtime.
 fn is_agents(name: &str) -> bool {
-    let good = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.starts_with(|c: char| c.is_ascii_digit());
+    let good =
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.starts_with(|c: char| c.is_ascii_digit());
     let known = KNOWN.iter().any(|known| known.variables.contains(&name));
     let runtime = RUNTIMES.iter().any(|start| name == *start || (start.ends_with('_') && name.starts_with(start)));
     good && name.len() > 1 && name.len() <= 100 && !known && !runtime && !name.starts_with("PYTHON")
@@ -190,7 +237,9 @@ fn is_agents(name: &str) -> bool {
 
 /// Whether a variable is likely to name an API's place.
 fn is_url(name: &str) -> bool {
-    ["BASE_URL", "API_BASE", "API_URL", "API_ENDPOINT", "ENDPOINT_URL", "API_HOST"].iter().any(|end| name.ends_with(end))
+    ["BASE_URL", "API_BASE", "API_URL", "API_ENDPOINT", "ENDPOINT_URL", "API_HOST"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]
@@ -198,7 +247,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
-    use super::super::reads::{FileRead, Reads};
+    use super::super::reads::{FileRead, Reads, VariableRead};
     use super::*;
     use crate::capture::Outcome;
     use crate::scenario::parse;
@@ -207,14 +256,17 @@ mod tests {
                             [factors.timezone]\nlevels = ['UTC', 'Asia/Tokyo']\n";
 
     fn discovery() -> Discovery {
-        let variables = ["TZ", "LANG", "REGION", "PINNED", "MY_BASE_URL", "NODE_OPTIONS", "bad name", "x=\"\n[y]"];
+        let variables =
+            ["TZ", "LANG", "REGION", "PINNED", "MY_BASE_URL", "NODE_OPTIONS", "GIT_TRACE", "bad name", "x=\"\n[y]"];
         let file = |path: &str, found| (path.to_owned(), FileRead { found, ..FileRead::default() });
         Discovery {
             target: String::from("x"),
             outcome: Outcome::Exited { code: 0 },
             complaint: None,
             reads: Reads {
-                variables: variables.map(|name| (name.to_owned(), false)).into(),
+                variables: variables
+                    .map(|name| (name.to_owned(), VariableRead { own: name != "GIT_TRACE", ..VariableRead::default() }))
+                    .into(),
                 files: BTreeMap::from([
                     file("/workspace/AGENT.md", false),
                     file("/home/dev/.agent/set\"tings.json", false),
@@ -236,7 +288,8 @@ mod tests {
         let read = |more: &str| parse(&format!("{SCENARIO}\n{more}"), "t", Path::new("."), &[]);
         let suggestions = suggest(&discovery(), "/workspace", "/home/dev", |toml| read(toml).is_ok());
         let names: Vec<&str> = suggestions.iter().map(|suggestion| suggestion.factor.as_str()).collect();
-        let expected = ["locale", "machine_id", "my_base_url", "region", "file_settings_json", "file_agent_md", "hidden"];
+        let expected =
+            ["locale", "machine_id", "my_base_url", "region", "file_settings_json", "file_agent_md", "hidden"];
         assert_eq!(names, expected);
         let all: String = suggestions.iter().map(|suggestion| suggestion.toml.as_str()).collect();
         let scenario = read(&all).unwrap_or_else(|error| panic!("{error}\n{all}"));
