@@ -272,7 +272,7 @@ impl Replay {
             self.fresh.iter().map(|(side, _)| if *side == Side::Baseline { 'b' } else { 'v' }).collect();
         let place = finding.places.first().map_or(String::new(), |place| escape::terminal(place));
         let mut text = format!("{}: {verdict}\n", escape::terminal(&finding.id));
-        let mut line = |name: &str, said: &str| text.push_str(&format!("   {name:<11}{said}\n"));
+        let mut line = |name: &str, said: &str| text.extend(["   ", &format!("{name:<11}"), said, "\n"]);
         line("where", &place);
         for (name, cell, side, stored) in [
             ("baseline", &reproduce.baseline_cell, Side::Baseline, self.stored.0),

@@ -70,14 +70,14 @@ fn by_hand(page: &mut Page, finding: &Finding) {
     let Some(commands) = summary::by_hand(finding) else { return };
     page.heading("See it by hand, without this program (bash; what was sent is then in baseline.txt and variant.txt)");
     for (what, lines) in commands {
-        page.out.push_str(&format!("\n# {what}:\n"));
+        page.out.extend(["\n# ", what, ":\n"]);
         for line in lines {
             page.out.push_str(&safe(line));
             page.out.push('\n');
         }
     }
     for left in finding.reproduce.by_hand.iter().flat_map(|shown| &shown.leaves_out) {
-        page.out.push_str(&format!("# not as in the run: {}\n", cut(&safe(left))));
+        page.out.extend(["# not as in the run: ", &cut(&safe(left)), "\n"]);
     }
 }
 

@@ -3,6 +3,7 @@
 //! what the agent sends. Pure: from a manifest and two cells to text.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::dummies;
@@ -72,10 +73,18 @@ pub fn by_hand(manifest: &Manifest, finding: &Finding, baseline: &Assignment, va
         prepare: prepare(manifest, &scenario, way),
         baseline: format!("{baseline} > baseline.txt"),
         variant: format!("{variant} > variant.txt"),
-        compare: String::from("diff baseline.txt variant.txt"),
+        compare: format!("diff baseline.txt variant.txt{}", look_for(finding)),
         leaves_out,
     };
     (shown.baseline.len() + shown.variant.len() <= LONGEST).then_some(shown)
+}
+
+/// The variant's characters beyond ASCII as the stub prints them, as a comment.
+fn look_for(finding: &Finding) -> String {
+    let points = finding.excerpt.codepoints.iter().filter(|point| point.side == "variant");
+    let codes = points.filter_map(|point| u16::from_str_radix(point.codepoint.trim_start_matches("U+"), 16).ok());
+    let shown: Vec<String> = codes.filter(|code| *code > 0x7e).take(4).map(|code| format!("\\u{code:04x}")).collect();
+    if shown.is_empty() { String::new() } else { format!("   # look for {}", shown.join(" and ")) }
 }
 
 /// Whether these are levels of this scenario: they may come from a file.
@@ -246,15 +255,31 @@ fn laid(environment: &Environment, root: &str) -> String {
         }
         let path = quote(&format!("{root}{}", file.path));
         match &file.node {
-            Node::Folder => commands.push_str(&format!("mkdir -p {path}; ")),
+            Node::Folder => {
+                let _ = write!(commands, "mkdir -p {path}; ");
+            }
             Node::File(bytes) => {
-                let text = String::from_utf8_lossy(bytes);
-                commands.push_str(&format!("printf %s {} > {path}; ", quote(&text)));
+                let _ = write!(commands, "printf %b {} > {path}; ", quote(&escaped(bytes)));
             }
             Node::Link(_) | Node::Zone(_) => {}
         }
     }
     commands
+}
+
+/// Bytes as `printf %b` of every shell reads them, in printable ASCII.
+fn escaped(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for byte in bytes {
+        match byte {
+            b'\\' => out.push_str("\\\\"),
+            b' '..=b'~' => out.push(char::from(*byte)),
+            byte => {
+                let _ = write!(out, "\\0{byte:03o}");
+            }
+        }
+    }
+    out
 }
 
 /// A file of the scenario's as a word of the shell: relative paths begin at the scenario's folder.
@@ -304,7 +329,9 @@ pub fn quote(text: &str) -> String {
             b'\'' | b'\\' => out.extend(['\\', char::from(byte)]),
             b' '..=b'~' => out.push(char::from(byte)),
             // Octal, always of three digits: a hexadecimal escape would swallow a digit behind it.
-            byte => out.push_str(&format!("\\{byte:03o}")),
+            byte => {
+                let _ = write!(out, "\\{byte:03o}");
+            }
         }
     }
     out + "'"

@@ -242,7 +242,7 @@
   };
 
   const byHand = (finding) => finding.byHand ? el("details", { class: "more hand" }, el("summary", null, "By hand, without this program (bash)"),
-    finding.byHand.map(([what, command]) => [el("p", null, what + ":"), el("pre", { tabindex: "0", "aria-label": what }, drawn(command))]),
+    finding.byHand.map(([what, command]) => [el("p", null, what + ":"), el("pre", { tabindex: "0", "aria-label": what }, command.split("\n").map((line) => [drawn(line), "\n"]))]),
     finding.leavesOut.length ? el("ul", { class: "limits" }, finding.leavesOut.map((left) => el("li", null, "not as in the run: ", drawn(left)))) : null) : null;
 
   const body = (finding) => [
@@ -251,7 +251,7 @@
     el("h4", null, "What differs"), difference(finding),
     el("h4", null, "Rule"), rule(finding), finding.suggested ? el("p", { class: "none" }, drawn(finding.suggested)) : null,
     el("h4", null, "What was seen, by level"), levelsView(finding),
-    el("h4", null, "Evidence"), evidence(finding), el("p", { class: "lead" }, drawn(finding.effect) , "."), curve(finding),
+    el("h4", null, "Evidence"), evidence(finding), el("p", { class: "lead" }, drawn(finding.effect), "."), curve(finding),
     el("h4", null, "See it again"), el("p", { class: "again" }, "cells ", el("code", null, finding.cells[0]), " and ", el("code", null, finding.cells[1]), " of ", el("code", null, drawn(finding.command))), byHand(finding),
     el("h4", null, finding.places.length + finding.more === 1 ? "Place" : finding.places.length + finding.more + " places"),
     el("ol", { class: "places", tabindex: "0", "aria-label": "Places" }, finding.places.map((place) => el("li", null, drawn(place.name)))),
