@@ -182,7 +182,7 @@ pub(crate) fn hostile() -> Findings {
         finding.reproduce.by_hand = Some(ByHand {
             prepare: vec![HOSTILE.into()],
             baseline: format!("```\n{HOSTILE}"),
-            variant: line.clone(),
+            variant: HOSTILE.into(),
             compare: HOSTILE.into(),
             leaves_out: vec![HOSTILE.into()],
         });
