@@ -35,6 +35,7 @@ fn scenario() -> Arc<Scenario> {
         design: DesignOptions { strength: 2, budget: 200, replicates: 8, minimum_rows: 64, alpha: 0.05 },
         matrix: Matrix::default(),
         disclosed: Vec::new(),
+        severity: parallax::scenario::Severities::default(),
     })
 }
 

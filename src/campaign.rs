@@ -35,6 +35,19 @@ pub enum Step {
     Done(Box<Findings>),
 }
 
+/// A dependence that the procedure has an idea of: for whoever watches a run.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Hypothesis {
+    /// Names of the factors.
+    pub factors: Vec<String>,
+    /// Places that seem to depend on them.
+    pub places: usize,
+    /// Its E so far: 1 before any coin was flipped for it.
+    pub e: f64,
+    /// The E that it must reach, once that is known.
+    pub e_needed: Option<f64>,
+}
+
 /// The state of a run.
 #[derive(Debug)]
 pub struct Campaign {
@@ -218,6 +231,30 @@ impl Campaign {
             .collect();
         lines.sort_by(|a, b| b.cmp(a));
         lines.into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// The hypotheses as they stand, with their E, in the order in which they were formed.
+    #[must_use]
+    pub fn hypotheses(&self) -> Vec<Hypothesis> {
+        let confirming = self.procedure.confirming();
+        let standing = |lead: usize| {
+            let judged = self.procedure.judged().iter().map(|judged| (&judged.claim, judged.threshold));
+            let now = confirming.iter().flat_map(|(claims, bar)| claims.iter().map(move |claim| (claim, *bar)));
+            now.chain(judged).find(|(claim, _)| claim.feature == lead)
+        };
+        let mut hypotheses = Vec::new();
+        for (features, rules) in self.procedure.learned() {
+            let factors = rules.canonical(&self.space).factors();
+            let Some(lead) = features.first().filter(|_| !factors.is_empty()) else { continue };
+            let claim = standing(*lead);
+            hypotheses.push(Hypothesis {
+                factors: factors.iter().map(|factor| self.scenario.factors[*factor].name.clone()).collect(),
+                places: features.len(),
+                e: claim.map_or(1.0, |(claim, _)| claim.e),
+                e_needed: claim.map(|(_, bar)| bar),
+            });
+        }
+        hypotheses
     }
 
     fn findings(&self) -> Findings {

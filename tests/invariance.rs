@@ -269,6 +269,7 @@ fn scenario(presentation: &Presentation, names: &str, conditions: Conditions) ->
         design: options(conditions.strength),
         matrix: parallax::scenario::Matrix::default(),
         disclosed: Vec::new(),
+        severity: parallax::scenario::Severities::default(),
     })
 }
 

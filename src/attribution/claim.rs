@@ -32,6 +32,8 @@ pub struct Claim {
     pub e_factor: Vec<f64>,
     /// Coins flipped on each factor.
     pub coins: Vec<u32>,
+    /// E after each run that had coins of its own.
+    pub course: Vec<f64>,
     /// How it stands.
     pub standing: Standing,
     counts: BTreeMap<Value, BTreeMap<Value, f64>>,
@@ -81,6 +83,7 @@ impl Claim {
             e: 1.0,
             e_factor: vec![1.0; factors.len()],
             coins: vec![0; factors.len()],
+            course: Vec::new(),
             standing: Standing::Live,
             counts: BTreeMap::new(),
         };
@@ -147,6 +150,9 @@ impl Claim {
                 self.coins[at] += 1;
             }
             self.e *= self.joint_gain(&run.levels, &own, seen);
+            if !own.is_empty() {
+                self.course.push(self.e);
+            }
             self.judge(threshold);
         }
         self.count(self.rules.predict(&run.levels), seen);

@@ -442,6 +442,15 @@ impl Procedure {
         self.explanations.iter().map(|done| (done.signal.features.clone(), done.rules.clone())).collect()
     }
 
+    /// The claims that are being confirmed, and the E that each must reach.
+    #[must_use]
+    pub fn confirming(&self) -> Option<(&[Claim], f64)> {
+        match &self.stage {
+            Stage::Confirm { confirmation, .. } => Some((confirmation.claims(), confirmation.threshold())),
+            _ => None,
+        }
+    }
+
     /// How many cells the whole run will probably have.
     #[must_use]
     pub fn expected_cells(&self) -> usize {

@@ -14,7 +14,9 @@ use crate::cell::Cell;
 use crate::finding::Findings;
 use crate::report::{Json, Report as _};
 use crate::run::RunError;
+use crate::run::by_hand::quote;
 use crate::run::fold::{Fold, Folded};
+use crate::run::reproduce;
 use crate::scenario;
 use crate::store::{Folder, Manifest, Recorded, Stored as _};
 
@@ -84,18 +86,19 @@ pub(super) fn read(folder: &Folder, manifest: &Manifest) -> Result<Read, Failure
         Campaign::recalling(Arc::new(manifest.scenario.clone()), manifest.seed, Arc::clone(&recollection) as _);
     let mut fold = Fold::new(Arc::clone(&recorded));
     match fold.go(&mut campaign, false).map_err(RunError::from)? {
-        Folded::Done(findings) => {
+        Folded::Done(mut findings) => {
             recollection.check()?;
+            reproduce::complete(&mut findings, manifest, &fold.plan);
             Ok(Read { findings: *findings, plan: fold.plan, campaign, recorded })
         }
         Folded::Open { cells, absorbed } => Err(Failure::unfinished(format!(
             "the run is not finished: {} cells are recorded, and {} of round {} are still to be run; go on with: \
-             parallax run {} --out {} --resume",
+             {} --out {} --resume",
             fold.absorbed,
             cells.len() - absorbed,
             cells.first().map_or(0, |cell| cell.round),
-            manifest.scenario_path,
-            folder.path().display()
+            reproduce::command(manifest),
+            quote(&folder.path().display().to_string())
         ))),
     }
 }

@@ -10,7 +10,7 @@ use tabled::builder::Builder;
 use tabled::settings::peaker::PriorityMax;
 use tabled::settings::{Style, Width};
 
-use crate::cell::Phase;
+use super::progress::{self, Far, Mode};
 use crate::report::{Text, escape, wrap};
 use crate::run::event::Event;
 
@@ -102,7 +102,8 @@ pub(super) fn log() {
 
 /// Shows how far a run is.
 pub(super) struct Progress {
-    quiet: bool,
+    /// `None`: nothing is shown.
+    mode: Option<Mode>,
     bar: Option<ProgressBar>,
     state: Mutex<State>,
 }
@@ -110,82 +111,71 @@ pub(super) struct Progress {
 struct State {
     began: Option<Instant>,
     told: Instant,
-    phase: &'static str,
-    done: usize,
-    here: usize,
-    failed: usize,
-    expected: usize,
+    far: Far,
     noticed: String,
 }
 
 impl Progress {
     /// A bar on a terminal, lines elsewhere, nothing when quiet.
     pub(super) fn new(quiet: bool) -> Self {
-        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+        Self::in_mode(quiet, None)
+    }
+
+    /// In the mode that was asked for; where none was, a bar on a terminal and lines elsewhere. Nothing when quiet.
+    pub(super) fn in_mode(quiet: bool, mode: Option<Mode>) -> Self {
+        let usual = if std::io::stderr().is_terminal() { Mode::Bar } else { Mode::Plain };
+        let mode = (!quiet).then(|| mode.unwrap_or(usual));
+        let bar = (mode == Some(Mode::Bar)).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(preparing_style());
             bar.enable_steady_tick(Duration::from_millis(150));
             bar
         });
-        let state = State {
-            began: None,
-            told: Instant::now(),
-            phase: "",
-            done: 0,
-            here: 0,
-            failed: 0,
-            expected: 0,
-            noticed: String::new(),
-        };
-        Self { quiet, bar, state: Mutex::new(state) }
+        let state = State { began: None, told: Instant::now(), far: Far::default(), noticed: String::new() };
+        Self { mode, bar, state: Mutex::new(state) }
     }
 
     /// Takes an event of the run.
     pub(super) fn hear(&self, event: Event) {
-        if self.quiet {
-            return;
-        }
+        let Some(mode) = self.mode else { return };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = state.began.is_none() && matches!(event, Event::Planned { .. });
+        if first {
+            state.began = Some(Instant::now());
+        }
+        let seconds = state.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
+        state.far.hear(&event, seconds);
+        if mode == Mode::Json {
+            return note(&progress::line(&event, &state.far));
+        }
         match event {
             Event::Preparing(what) => match &self.bar {
                 Some(bar) => bar.set_message(escape::terminal(&what)),
                 None => note(&escape::terminal(&what)),
             },
-            Event::Planned { round, phase, cells, expected_total } => {
-                let first = state.began.is_none();
-                state.began.get_or_insert_with(Instant::now);
-                state.phase = match phase {
-                    Phase::Cover => "cover",
-                    Phase::Explain => "explain",
-                    Phase::Confirm => "confirm",
-                };
-                state.expected = expected_total;
+            Event::Planned { round, cells, expected_total, .. } => {
                 if let Some(bar) = &self.bar {
                     if first {
                         bar.set_style(running_style());
                         bar.reset_elapsed();
                     }
                     bar.set_length(expected_total as u64);
-                } else if first || phase == Phase::Cover {
-                    note(&format!("round {round} ({}): {cells} cells of about {expected_total}", state.phase));
+                } else if first || state.far.phase == "cover" {
+                    note(&format!("round {round} ({}): {cells} cells of about {expected_total}", state.far.phase));
                 }
             }
             Event::Resumed(cells) => {
-                state.done = cells;
                 self.tell(&format!("going on after {cells} cells"));
                 if let Some(bar) = &self.bar {
                     bar.set_position(cells as u64);
                     bar.reset_eta();
                 }
             }
-            Event::Started(_) => {}
-            Event::Finished { observed, .. } => {
-                state.done += 1;
-                state.here += 1;
-                state.failed += usize::from(!observed);
+            Event::Started(_) | Event::Hypotheses(_) => {}
+            Event::Finished { .. } => {
                 if self.bar.is_none() && state.told.elapsed() >= PLAIN {
                     state.told = Instant::now();
-                    note(&plain_line(&state));
+                    note(&state.far.plain());
                 }
             }
             Event::Noticed(line) => {
@@ -202,19 +192,31 @@ impl Progress {
         if let Some(bar) = &self.bar
             && state.began.is_some()
         {
-            bar.set_position(state.done as u64);
-            bar.set_prefix(state.phase);
-            let failed =
-                if state.failed > 0 { format!(" · {} lost by the engine", state.failed) } else { String::new() };
+            bar.set_position(state.far.done as u64);
+            bar.set_prefix(state.far.phase);
+            let failed = if state.far.failed > 0 {
+                format!(" · {} lost by the engine", state.far.failed)
+            } else {
+                String::new()
+            };
             let noticed = if state.noticed.is_empty() { "nothing noticed so far" } else { &state.noticed };
-            bar.set_message(format!("{noticed}{failed}"));
+            bar.set_message(format!("{noticed}{}{failed}", state.far.evidence()));
+        }
+    }
+
+    /// One line of JSON, where that is what was asked for.
+    pub(super) fn json(&self, line: &serde_json::Value) {
+        if self.mode == Some(Mode::Json) {
+            note(&escape::json(line));
         }
     }
 
     /// Writes a line above the bar.
     pub(super) fn say(&self, line: &str) {
-        if !self.quiet {
-            self.tell(line);
+        match self.mode {
+            None => {}
+            Some(Mode::Json) => self.json(&progress::warning(line)),
+            Some(_) => self.tell(line),
         }
     }
 
@@ -231,18 +233,6 @@ impl Progress {
             None => note(line),
         }
     }
-}
-
-/// `120 of about 214 cells · 3.4 cells/s · about 28 s left · confirm`.
-#[allow(clippy::cast_precision_loss, reason = "a number of cells")]
-fn plain_line(state: &State) -> String {
-    let seconds = state.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
-    let rate = state.here as f64 / seconds.max(0.001);
-    let left = state.expected.saturating_sub(state.done) as f64 / rate.max(0.001);
-    format!(
-        "{} of about {} cells · {rate:.1} cells/s · about {left:.0} s left · {}",
-        state.done, state.expected, state.phase
-    )
 }
 
 fn preparing_style() -> ProgressStyle {
@@ -272,25 +262,9 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_line_says_rate_and_time_left() {
-        let began = Instant::now().checked_sub(Duration::from_secs(10));
-        let state = State {
-            began,
-            told: Instant::now(),
-            phase: "confirm",
-            done: 60,
-            here: 50,
-            failed: 0,
-            expected: 160,
-            noticed: String::new(),
-        };
-        assert_eq!(plain_line(&state), "60 of about 160 cells · 5.0 cells/s · about 20 s left · confirm");
-    }
-
-    #[test]
     fn quiet_is_quiet_and_events_are_counted() {
         let progress = Progress::new(true);
         progress.hear(Event::Warning("x".into()));
-        assert_eq!(progress.state.lock().unwrap().done, 0);
+        assert_eq!(progress.state.lock().unwrap().far.done, 0);
     }
 }

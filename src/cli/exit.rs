@@ -9,7 +9,8 @@ pub const HELP: &str = "Exit codes:
   0   nothing undisclosed and unexplained was found; or the command did what it should
   1   something undisclosed and unexplained was found
   2   the command line or the scenario is wrong, or the folder does not fit it
-  3   inconclusive: cells were lost, the agent was silent, the power is too low, or the run is not finished
+  3   inconclusive: cells were lost, the agent was silent, the power is too low, the run is not finished,
+      or a finding did not reproduce
   4   the engine or the machine failed, or the run was interrupted (go on with --resume)
   70  a bug of parallax";
 
@@ -22,7 +23,8 @@ pub enum Exit {
     Findings,
     /// 2: the command line or the scenario is wrong, or the folder does not fit it.
     Usage,
-    /// 3: cells were lost, the agent was silent, the power is too low, or the run is not finished.
+    /// 3: cells were lost, the agent was silent, the power is too low, the run is not finished, or a finding did not
+    /// reproduce.
     Inconclusive,
     /// 4: the engine or the machine failed, or the run was interrupted.
     Engine,

@@ -31,6 +31,11 @@ impl Failure {
         Self { exit: Exit::Inconclusive, message: message.into() }
     }
 
+    /// The same, saying of what.
+    pub(super) fn of(self, what: &str) -> Self {
+        Self { message: format!("{}: {}", escape::terminal(what), self.message), ..self }
+    }
+
     /// What a person would be told.
     pub(super) fn message(&self) -> &str {
         &self.message

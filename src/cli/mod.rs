@@ -21,6 +21,8 @@ mod hidden;
 mod keygen;
 mod plan;
 mod probe;
+mod progress;
+mod replay;
 mod report;
 mod run;
 mod schema;
@@ -60,6 +62,8 @@ enum Command {
     Report(report::Arguments),
     /// Show one finding of a stored run in full
     Show(show::Arguments),
+    /// Run the two environments of a finding again, fresh and in random order; exit code 3 where it does not reproduce
+    Replay(replay::Arguments),
     /// Compare two cells of a stored run, by request and by character
     Diff(diff::Arguments),
     /// Write a stored run's captures for other tools
@@ -114,6 +118,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),

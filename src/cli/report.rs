@@ -9,20 +9,26 @@ use super::exit::Exit;
 use super::failure::Failure;
 use crate::campaign::Campaign;
 use crate::finding::Findings;
-use crate::report::{Form, Html, Json, Junit, Markdown, Observed, Report, Sarif, Table};
+use crate::report::{Form, Html, Json, Junit, Markdown, Observed, Report, Sarif, Table, Text, escape};
+use crate::run::by_hand::quote;
+use crate::run::{reproduce, session};
 use crate::store::{Folder, Manifest, Recorded, StoreError, Stored as _};
 
 /// Arguments of `parallax report`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The run's folder
-    run: PathBuf,
-    /// Format
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// The run's folder; several are reported one after the other, and need --out-dir unless the format is text or html
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// Format; with --out-dir several, with commas between them
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "text")]
+    format: Vec<Format>,
     /// Write to this file instead; the page goes to report.html in the run's folder, `-` is standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "out_dir")]
     out: Option<PathBuf>,
+    /// Write every report into this folder, as RUN.md, RUN.html, …; what stands there by that name is replaced
+    #[arg(long, value_name = "DIR")]
+    out_dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -46,32 +52,144 @@ enum Format {
     Jsonl,
 }
 
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Text => "txt",
+            Self::Markdown => "md",
+            Self::Json => "json",
+            Self::Html => "html",
+            Self::Sarif => "sarif",
+            Self::Junit => "xml",
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+        }
+    }
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let folder = Folder::open(&arguments.run)?;
-    let manifest = folder.manifest()?;
-    let findings = finished(&folder, &manifest)?;
-    let report: Box<dyn Report> = match arguments.format {
-        Format::Text => Box::new(console::text_report()),
-        Format::Markdown => Box::new(Markdown),
-        Format::Json => Box::new(Json),
-        Format::Sarif => Box::new(Sarif),
-        Format::Junit => Box::new(Junit),
-        Format::Html => Box::new(Html { observed: observed(&folder, &manifest, &findings)? }),
-        Format::Csv => Box::new(Table { observed: records(&folder, &manifest, &findings)?, form: Form::Csv }),
-        Format::Jsonl => Box::new(Table { observed: records(&folder, &manifest, &findings)?, form: Form::JsonLines }),
+    let Arguments { runs, format, out, out_dir } = arguments;
+    if let Some(folder) = out_dir {
+        return into_folder(runs, format, folder);
+    }
+    let [format] = format[..] else {
+        return Err(Failure::usage("several formats need --out-dir DIR: each becomes a file there"));
     };
-    let bytes = report.render(&findings, &manifest);
-    match &arguments.out {
-        Some(path) if path != Path::new("-") => {
-            fs_err::write(path, bytes).map_err(|error| Failure::engine(error.to_string()))?;
+    let many = runs.len() > 1;
+    if many && (out.is_some() || !matches!(format, Format::Text | Format::Html)) {
+        return Err(Failure::usage("several runs need --out-dir DIR: each report becomes a file there"));
+    }
+    for run in runs {
+        let stored = Stored::open(run)?;
+        let bytes = stored.render(format, console::text_report())?;
+        match out {
+            Some(path) if path != Path::new("-") => {
+                fs_err::write(path, bytes).map_err(|error| Failure::engine(error.to_string()))?;
+            }
+            None if format == Format::Html => {
+                stored.folder.write(PAGE, &bytes)?;
+                console::say(&stored.folder.path().join(PAGE).display().to_string());
+            }
+            _ => console::print(&bytes),
         }
-        None if arguments.format == Format::Html => {
-            folder.write(PAGE, &bytes)?;
-            console::say(&folder.path().join(PAGE).display().to_string());
-        }
-        _ => console::print(&bytes),
     }
     Ok(Exit::Clean)
+}
+
+/// Reports every run in every format into one folder, as many runs at once as there are processors.
+fn into_folder(runs: &[PathBuf], formats: &[Format], folder: &Path) -> Result<Exit, Failure> {
+    let failed = |error: std::io::Error| Failure::engine(error.to_string());
+    fs_err::create_dir_all(folder).map_err(failed)?;
+    let names = names(runs);
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let work = || -> Result<(), Failure> {
+        while let Some(run) = runs.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+            let at = runs.iter().position(|known| std::ptr::eq(known, run)).unwrap_or_default();
+            let of_run = |failure: Failure| failure.of(&run.display().to_string());
+            let stored = Stored::open(run).map_err(of_run)?;
+            for format in formats {
+                let bytes = stored.render(*format, Text::default()).map_err(of_run)?;
+                let path = folder.join(format!("{}.{}", names[at], format.extension()));
+                fs_err::write(path, bytes).map_err(failed)?;
+            }
+        }
+        Ok(())
+    };
+    let threads = session::cores().min(runs.len());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })?;
+    for (run, name) in runs.iter().zip(&names) {
+        let files = formats.iter().map(|format| format!("{name}.{}", format.extension())).collect::<Vec<_>>();
+        console::say(&escape::terminal(&format!("{}: {}", run.display(), files.join(" "))));
+    }
+    Ok(Exit::Clean)
+}
+
+/// What the reports of each run are called: as its folder is, numbered where that was taken.
+fn names(runs: &[PathBuf]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for run in runs {
+        let whole = fs_err::canonicalize(run).unwrap_or_else(|_| run.clone());
+        let name = whole.file_name().map_or_else(|| String::from("run"), |name| name.to_string_lossy().into_owned());
+        let mut free = name.clone();
+        let mut number = 2;
+        while names.contains(&free) {
+            free = format!("{name}-{number}");
+            number += 1;
+        }
+        names.push(free);
+    }
+    names
+}
+
+/// A finished run, read once for all of its reports.
+struct Stored {
+    folder: Folder,
+    manifest: Manifest,
+    findings: Findings,
+    /// What the cells showed, once a format has asked for it.
+    observed: std::cell::OnceCell<Observed>,
+}
+
+impl Stored {
+    fn open(run: &Path) -> Result<Self, Failure> {
+        let folder = Folder::open(run)?;
+        let manifest = folder.manifest()?;
+        let findings = finished(&folder, &manifest)?;
+        Ok(Self { folder, manifest, findings, observed: std::cell::OnceCell::new() })
+    }
+
+    fn render(&self, format: Format, text: Text) -> Result<Vec<u8>, Failure> {
+        let report: Box<dyn Report> = match format {
+            Format::Text => Box::new(text),
+            Format::Markdown => Box::new(Markdown),
+            Format::Json => Box::new(Json),
+            Format::Sarif => Box::new(Sarif),
+            Format::Junit => Box::new(Junit),
+            Format::Html => Box::new(Html { observed: self.observed(true)? }),
+            Format::Csv => Box::new(Table { observed: self.observed(false)?, form: Form::Csv }),
+            Format::Jsonl => Box::new(Table { observed: self.observed(false)?, form: Form::JsonLines }),
+        };
+        Ok(report.render(&self.findings, &self.manifest))
+    }
+
+    /// What was observed; a page can do without where the bodies are not there.
+    fn observed(&self, without: bool) -> Result<Observed, Failure> {
+        if let Some(known) = self.observed.get() {
+            return Ok(known.clone());
+        }
+        let read = if without { observed } else { records };
+        let fresh = read(&self.folder, &self.manifest, &self.findings)?;
+        // A page without cells is no answer to a table's question.
+        if !fresh.runs.is_empty() {
+            let _ = self.observed.set(fresh.clone());
+        }
+        Ok(fresh)
+    }
 }
 
 /// The page's name in a run's folder.
@@ -81,12 +199,15 @@ const PAGE: &str = "report.html";
 pub(super) fn finished(folder: &Folder, manifest: &Manifest) -> Result<Findings, Failure> {
     if !folder.path().join("findings.json").is_file() {
         return Err(Failure::unfinished(format!(
-            "the run is not finished; go on with: parallax run {} --out {} --resume",
-            manifest.scenario_path,
-            folder.path().display()
+            "the run is not finished; go on with: {} --out {} --resume",
+            reproduce::command(manifest),
+            quote(&folder.path().display().to_string())
         )));
     }
-    Ok(folder.findings()?)
+    let mut findings = folder.findings()?;
+    // What older versions of this program did not write follows from the manifest and the plan.
+    reproduce::complete(&mut findings, manifest, &folder.plan().unwrap_or_default());
+    Ok(findings)
 }
 
 /// What was observed at the findings' places.

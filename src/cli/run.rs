@@ -4,17 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::console::{self, Progress};
 use super::design::DesignArguments;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::progress::Mode;
 use crate::engine::EngineError;
 use crate::engine::select::Choice;
 use crate::report::{Json, Report as _, escape};
+use crate::run::by_hand::quote;
 use crate::run::session::{self, Request};
-use crate::run::{RunError, usage};
+use crate::run::{RunError, reproduce, usage};
 use crate::scenario;
 use crate::store::Folder;
 
@@ -46,6 +49,9 @@ pub(super) struct Arguments {
     /// No progress and no notices
     #[arg(long, short)]
     quiet: bool,
+    /// How progress is shown, on standard error; default: a bar on a terminal, else plain
+    #[arg(long, value_enum, value_name = "HOW", conflicts_with = "quiet")]
+    progress: Option<Mode>,
     /// Print findings.json instead of the table
     #[arg(long)]
     json: bool,
@@ -105,6 +111,7 @@ impl Arguments {
             disclosures,
             resume: false,
             quiet: false,
+            progress: None,
             json: false,
         }
     }
@@ -163,8 +170,14 @@ pub(super) fn to_folder(arguments: &Arguments) -> Result<(PathBuf, Exit), Failur
         program,
     };
     console::log();
-    let progress = Arc::new(Progress::new(arguments.quiet));
-    if let (Some(seed), false) = (seed, arguments.quiet) {
+    let progress = Arc::new(Progress::in_mode(arguments.quiet, arguments.progress));
+    // Beside lines of JSON nothing else is said.
+    let quiet = arguments.quiet || arguments.progress == Some(Mode::Json);
+    progress.json(&json!({
+        "event": "began", "schema_version": 1, "scenario": request.scenario.name, "seed": seed,
+        "folder": out.display().to_string(),
+    }));
+    if let (Some(seed), false) = (seed, quiet) {
         console::note(&format!("{} · seed {seed} · {}", request.scenario.name, out.display()));
     }
     let heard = progress.clone();
@@ -174,14 +187,20 @@ pub(super) fn to_folder(arguments: &Arguments) -> Result<(PathBuf, Exit), Failur
         session::run(&request, &(Arc::new(move |event| heard.hear(event)) as _), &cancel).await
     })?;
     progress.finish();
+    if let Err(error) = &ended {
+        progress.json(&json!({ "event": "failed", "text": error.to_string() }));
+    }
     let ended = match ended {
         Ok(ended) => ended,
         Err(RunError::Interrupted) => {
             return Err(Failure::engine(format!(
-                "interrupted; go on with: parallax run {} --out {}{} --resume",
-                path.display(),
-                out.display(),
-                arguments.disclosures.as_ref().map_or_else(String::new, |f| format!(" --disclosures {}", f.display()))
+                "interrupted; go on with: {} --out {}{} --resume",
+                reproduce::with_settings(&request.scenario_path, &request.overrides),
+                quote(&out.display().to_string()),
+                arguments
+                    .disclosures
+                    .as_ref()
+                    .map_or_else(String::new, |file| format!(" --disclosures {}", quote(&file.display().to_string())))
             )));
         }
         Err(RunError::Engine(EngineError::NoTarget { key, message })) => {
@@ -198,13 +217,18 @@ pub(super) fn to_folder(arguments: &Arguments) -> Result<(PathBuf, Exit), Failur
     } else {
         console::print(&console::text_report().render(&ended.findings, &ended.manifest));
     }
-    if !arguments.quiet {
+    let verdict: Exit = ended.findings.verdict.into();
+    progress.json(&json!({
+        "event": "ended", "verdict": ended.findings.verdict, "exit": verdict.code(),
+        "findings": ended.findings.findings.len(), "cells": ended.findings.cells,
+    }));
+    if !quiet {
         if let Some(used) = &ended.manifest.usage {
             console::note(&usage::line(used, ended.manifest.cores));
         }
         console::note(&format!("kept in {}: report.html, report.md, findings.json and every record", out.display()));
     }
-    Ok((out, ended.findings.verdict.into()))
+    Ok((out, verdict))
 }
 
 /// What the command line changed when the run in the folder was begun: it goes on as it was. None where there is no run.
@@ -221,7 +245,7 @@ fn overrides_of(out: &Path) -> Result<Vec<String>, Failure> {
 }
 
 /// Waits for Ctrl-C or a request to end.
-async fn interrupt(cancel: CancellationToken, progress: Arc<Progress>) {
+pub(super) async fn interrupt(cancel: CancellationToken, progress: Arc<Progress>) {
     let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else { return };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}

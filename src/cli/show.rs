@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 }
 
 /// The finding that is meant.
-fn find(findings: &Findings, name: &str) -> Result<usize, Failure> {
+pub(super) fn find(findings: &Findings, name: &str) -> Result<usize, Failure> {
     let all = &findings.findings;
     let open = |one: &Finding| one.explained_by.is_none() && one.disclosed.is_none();
     // The report numbers what is neither explained nor disclosed.

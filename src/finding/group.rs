@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::Digest as _;
 
-use super::{Class, Effect, Excerpt, Finding, Reproduce, Rule, Support, classify, codepoint, disclose, explain, fold};
+use super::{
+    Class, Effect, Excerpt, Finding, Reproduce, Rule, Support, classify, codepoint, disclose, explain, fold, severity,
+};
 use crate::attribution::evidence::{Evidence, Value};
 use crate::attribution::level_class::LevelClasses;
 use crate::attribution::procedure::Judged;
@@ -107,6 +109,7 @@ pub fn findings(material: Material<'_>, confirmed: &[&Judged]) -> Vec<Finding> {
     }
     fold::fold(material, &mut causes);
     let mut findings: Vec<Finding> = causes.into_values().map(|places| finding(material, places)).collect();
+    severity::judge(&mut findings, material.scenario);
     findings.sort_by(|a, b| {
         let key =
             |f: &Finding| (f.disclosed.is_some() || f.explained_by.is_some(), f.class, f.order, f.factors.clone());
@@ -266,17 +269,20 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
         factors,
         rule,
         class,
+        severity: crate::scenario::Severity::default(),
         explained_by,
         excerpt: Excerpt { baseline, variant, codepoints },
         effect: strength(material, rules, best.claim.claim.feature),
         p_value,
         q_value: correction::bonferroni(p_value, weakest.claims),
+        evidence_curve: weakest.claim.course.clone(),
         support: Support { agree, disagree, coins: weakest.claim.coins.iter().sum() },
         disclosed,
         reproduce: Reproduce {
             baseline_cell: cell(best.baseline_run),
             variant_cell: cell(variant_run),
             command: format!("parallax run scenarios/{}.toml --seed {}", material.scenario.name, material.seed),
+            by_hand: None,
         },
     }
 }

@@ -8,6 +8,7 @@ pub mod disclose;
 pub mod explain;
 mod fold;
 pub mod group;
+pub mod severity;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::feature::Channel;
+use crate::scenario::Severity;
 
 /// Version of `findings.json`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -196,6 +198,9 @@ pub struct Finding {
     pub rule: Vec<Rule>,
     /// How visible.
     pub class: Class,
+    /// How much attention it asks for, from its class and bits (see [`severity`]); a scenario can say otherwise.
+    #[serde(default)]
+    pub severity: Severity,
     /// Why the difference is expected: an echo of a level, the local date in the level's zone, …
     pub explained_by: Option<String>,
     /// What it looks like.
@@ -206,6 +211,10 @@ pub struct Finding {
     pub p_value: f64,
     /// Adjusted for the number of hypotheses confirmed in the run (Bonferroni).
     pub q_value: f64,
+    /// Its E after each run in which coins were flipped on its factors, in the order of the plan; empty in what was
+    /// written before it was kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence_curve: Vec<f64>,
     /// Cells that bear on it.
     pub support: Support,
     /// What the vendor says, if a disclosure covers it.
@@ -287,4 +296,22 @@ pub struct Reproduce {
     pub variant_cell: String,
     /// The command that finds it again: the same plan, from the same seed.
     pub command: String,
+    /// Commands by which anyone sees it without this program; `null` where plain commands cannot show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<ByHand>,
+}
+
+/// Plain shell commands (bash) that show a difference without this program and without its statistics. Printable ASCII.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ByHand {
+    /// To be run once, in an empty folder or where the run was started: what the two need.
+    pub prepare: Vec<String>,
+    /// Runs the agent in the baseline's environment; what it sent is then in `baseline.txt`.
+    pub baseline: String,
+    /// The same in the variant's environment, into `variant.txt`.
+    pub variant: String,
+    /// Shows what differs.
+    pub compare: String,
+    /// What these commands do not make as the run's cells had it.
+    pub leaves_out: Vec<String>,
 }

@@ -26,6 +26,7 @@ impl Text {
         ));
         page.labelled("finding", &format!("{}, {}", safe(&finding.id), summary::status(finding)));
         page.labelled("", &cut(&safe(&summary::sentence(finding))));
+        page.labelled("severity", summary::severity(finding));
         for (label, why) in [("explained", &finding.explained_by), ("disclosed", &finding.disclosed)] {
             if let Some(why) = why {
                 page.labelled(label, &cut(&safe(why)));
@@ -49,6 +50,9 @@ impl Text {
         }
         page.labelled("effect", &super::escape::terminal(&summary::effect(finding)));
         page.labelled("evidence", &summary::evidence(finding));
+        if let Some(course) = summary::course(finding) {
+            page.labelled("", &course);
+        }
         if let Some(suggested) = summary::suggested(finding) {
             page.labelled("", &cut(&safe(&suggested)));
         }
@@ -56,7 +60,24 @@ impl Text {
         let (baseline, variant) = (safe(&reproduce.baseline_cell), safe(&reproduce.variant_cell));
         page.labelled("again", &format!("cells {baseline} and {variant}: {}", cut(&safe(&reproduce.command))));
         truth(&mut page, finding, index, scenario, observed);
+        by_hand(&mut page, finding);
         page.out.into_bytes()
+    }
+}
+
+/// The commands, each line as it is to be pasted.
+fn by_hand(page: &mut Page, finding: &Finding) {
+    let Some(commands) = summary::by_hand(finding) else { return };
+    page.heading("See it by hand, without this program (bash; what was sent is then in baseline.txt and variant.txt)");
+    for (what, lines) in commands {
+        page.out.extend(["\n# ", what, ":\n"]);
+        for line in lines {
+            page.out.push_str(&safe(line));
+            page.out.push('\n');
+        }
+    }
+    for left in finding.reproduce.by_hand.iter().flat_map(|shown| &shown.leaves_out) {
+        page.out.extend(["# not as in the run: ", &cut(&safe(left)), "\n"]);
     }
 }
 

@@ -116,7 +116,8 @@ fn cases(findings: &Findings, manifest: &Manifest) -> Vec<Case> {
 }
 
 fn told(finding: &Finding) -> Vec<String> {
-    let mut lines = vec![format!("finding {} ({})", finding.id, summary::class_means(finding.class))];
+    let means = summary::class_means(finding.class);
+    let mut lines = vec![format!("finding {} ({means}), severity {}", finding.id, summary::severity(finding))];
     lines.extend(summary::rule_lines(finding).iter().map(|(when, then)| format!("{} -> {}", cut(when), cut(then))));
     lines.push(String::from("otherwise -> as at the baseline"));
     for (side, text) in [("baseline", &finding.excerpt.baseline), ("variant", &finding.excerpt.variant)] {

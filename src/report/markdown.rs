@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::escape::{markdown as code, markdown_cell as cell};
+use super::escape::{markdown as code, markdown_cell as cell, terminal};
 use super::{Report, summary};
 use crate::finding::{Finding, Findings, Stale};
 use crate::store::Manifest;
@@ -63,7 +63,14 @@ fn write_finding(out: &mut String, finding: &Finding) -> std::fmt::Result {
         summary::channel(finding),
         finding.factors.iter().map(|factor| code(factor)).collect::<Vec<_>>().join(" × ")
     )?;
-    writeln!(out, "Finding {}; {}.\n", code(&finding.id), summary::class_means(finding.class))?;
+    writeln!(
+        out,
+        "Finding {}; {}; severity {}.\n",
+        code(&finding.id),
+        summary::class_means(finding.class),
+        summary::severity(finding)
+    )?;
+    writeln!(out, "{}\n", code(&summary::sentence(finding)))?;
     writeln!(out, "| when | then |\n|---|---|")?;
     for (condition, value) in summary::rule_lines(finding) {
         writeln!(out, "| {} | {} |", cell(&condition), cell(&value))?;
@@ -76,6 +83,9 @@ fn write_finding(out: &mut String, finding: &Finding) -> std::fmt::Result {
     }
     writeln!(out, "- effect: {}", cell(&summary::effect(finding)))?;
     writeln!(out, "- evidence: {}", summary::evidence(finding))?;
+    if let Some(course) = summary::course(finding) {
+        writeln!(out, "- course: {course}")?;
+    }
     if let Some(suggested) = summary::suggested(finding) {
         writeln!(out, "- {}", cell(&suggested))?;
     }
@@ -95,7 +105,24 @@ fn write_finding(out: &mut String, finding: &Finding) -> std::fmt::Result {
     if more > 0 {
         writeln!(out, "  - and {more} more")?;
     }
-    Ok(())
+    write_by_hand(out, finding)
+}
+
+/// The commands in fenced blocks, to be copied from there.
+fn write_by_hand(out: &mut String, finding: &Finding) -> std::fmt::Result {
+    let Some(commands) = summary::by_hand(finding) else { return Ok(()) };
+    writeln!(out, "\n<details><summary>See it by hand, without this program (bash)</summary>")?;
+    for (what, lines) in commands {
+        let lines: Vec<String> = lines.into_iter().map(terminal).collect();
+        let longest = lines.iter().flat_map(|line| line.split(|c| c != '`')).map(str::len).max().unwrap_or(0);
+        let fence = "`".repeat(longest.max(2) + 1);
+        writeln!(out, "\n{what}:\n\n{fence}sh\n{}\n{fence}", lines.join("\n"))?;
+    }
+    writeln!(out)?;
+    for left in finding.reproduce.by_hand.iter().flat_map(|shown| &shown.leaves_out) {
+        writeln!(out, "- not as in the run: {}", code(left))?;
+    }
+    writeln!(out, "\n</details>")
 }
 
 fn write_stale(out: &mut String, stale: &[Stale]) -> std::fmt::Result {
@@ -156,6 +183,9 @@ mod tests {
             "`U+2019` `RIGHT SINGLE QUOTATION MARK`",
             "echo of a level of hostname",
             "- effect: `0.81 bits: timezone alone 0.20, base_url alone 0.05, 0.56 only together; 2 groups",
+            "severity high",
+            "- course: E 1.930, 3.725, 7.189,",
+            "at the variant:\n\n```sh\ndocker run --env TZ=Asia/Tokyo \\\n  agent > variant.txt\n```",
             "- Power: 2 factors: all 80 combinations of levels were run, the rarest 2 times",
             "Not varied: `clock`, `cpus`",
             "| seed | `7` |",

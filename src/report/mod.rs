@@ -17,7 +17,7 @@ mod sarif;
 mod summary;
 mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod text;
 
 pub use difference::Difference;

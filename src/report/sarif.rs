@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Report, escape, summary};
 use crate::finding::{Class, Finding, Findings, Verdict};
+use crate::scenario::Severity;
 use crate::store::Manifest;
 
 /// Signs of a path that stand for themselves in a URI.
@@ -79,7 +80,7 @@ fn result(finding: &Finding, manifest: &Manifest) -> Value {
     let mut result = json!({
         "ruleId": summary::class(finding.class),
         "ruleIndex": CLASSES.iter().position(|class| *class == finding.class),
-        "level": if why.is_some() { "note" } else { "warning" },
+        "level": level(finding),
         "message": { "text": message(&text) },
         "locations": [{
             "physicalLocation": { "artifactLocation": artifact, "region": { "startLine": 1 } },
@@ -88,6 +89,7 @@ fn result(finding: &Finding, manifest: &Manifest) -> Value {
         "partialFingerprints": { "parallaxFinding/v1": finding.id },
         "properties": {
             "factors": finding.factors,
+            "severity": finding.severity,
             "channel": finding.channel,
             "rule": summary::rule_lines(finding).iter().map(|(when, then)| format!("{} → {}", cut(when), cut(then))).collect::<Vec<_>>(),
             "codepoints": finding.excerpt.codepoints,
@@ -106,6 +108,15 @@ fn result(finding: &Finding, manifest: &Manifest) -> Value {
         );
     }
     result
+}
+
+/// How SARIF calls a severity.
+fn level(finding: &Finding) -> &'static str {
+    match finding.severity {
+        Severity::High => "error",
+        Severity::Medium => "warning",
+        Severity::Low | Severity::None => "note",
+    }
 }
 
 /// A plain-text message (SARIF §3.11.5, §3.11.6): no placeholder, no embedded link.
@@ -141,7 +152,7 @@ mod tests {
         assert_eq!(results.len(), 2);
         assert_eq!(results[0]["ruleId"], "covert");
         assert_eq!(results[0]["ruleIndex"], 0);
-        assert_eq!(results[0]["level"], "warning");
+        assert_eq!((&results[0]["level"], &results[1]["level"]), (&json!("error"), &json!("note")));
         assert_eq!(results[0]["partialFingerprints"]["parallaxFinding/v1"], "f0123456789");
         assert_eq!(results[0].get("suppressions"), None);
         assert_eq!(results[1]["suppressions"][0]["justification"], "explained: echo of a level of hostname");

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::finding::{Class, CodePoint, Finding, Findings, Reach, Rule, Stale, StaleReason, Verdict};
+use crate::scenario::Severity;
 use crate::store::Manifest;
 
 /// Findings by what a reader should do about them.
@@ -175,6 +176,9 @@ pub(super) fn effect(finding: &Finding) -> String {
         }
         text = format!("{text}: {}", parts.join(", "));
     }
+    if let Some(bits) = effect.interaction_bits.filter(|bits| bits.abs() >= LEAST_SHOWN) {
+        text = format!("{text}; interaction information {bits:.2} bits");
+    }
     if effect.distinguishable > 0 {
         text = format!("{text}; {} groups of environments can be told apart", effect.distinguishable);
     }
@@ -197,6 +201,50 @@ pub(super) fn evidence(finding: &Finding) -> String {
         support.coins,
         plural(support.coins as usize)
     )
+}
+
+/// `1.94, 3.76, …, 492 after each of 9 runs with coins`: how E grew.
+pub(super) fn course(finding: &Finding) -> Option<String> {
+    let curve = &finding.evidence_curve;
+    let shown: Vec<String> = match &curve[..] {
+        [] => return None,
+        short if short.len() <= SHOWN => short.iter().map(|e| number(*e)).collect(),
+        long => {
+            let first = long[..SHOWN - 2].iter().map(|e| number(*e));
+            first.chain([String::from("…")]).chain(long.last().map(|e| number(*e))).collect()
+        }
+    };
+    Some(format!("E {} after each of {} run{} with coins", shown.join(", "), curve.len(), plural(curve.len())))
+}
+
+/// Values of a curve that are told in words.
+const SHOWN: usize = 12;
+
+/// Commands to see a finding by hand, each as the lines that it has, with what it is for. `None` where there are none, or
+/// more than anyone would read.
+pub(super) fn by_hand(finding: &Finding) -> Option<Vec<(&'static str, Vec<&str>)>> {
+    let shown = finding.reproduce.by_hand.as_ref()?;
+    let prepare = shown.prepare.iter().map(|command| ("once, before", command));
+    let commands = prepare.chain([
+        ("at the baseline", &shown.baseline),
+        ("at the variant", &shown.variant),
+        ("and then", &shown.compare),
+    ]);
+    let commands: Vec<_> = commands.map(|(what, command)| (what, command.split('\n').collect::<Vec<_>>())).collect();
+    let length: usize = commands.iter().flat_map(|(_, lines)| lines).map(|line| line.len()).sum();
+    (length <= LONGEST_COMMANDS).then_some(commands)
+}
+
+const LONGEST_COMMANDS: usize = 24_000;
+
+/// `high`.
+pub(super) fn severity(finding: &Finding) -> &'static str {
+    match finding.severity {
+        Severity::None => "none",
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+    }
 }
 
 /// Three significant figures, with an exponent where the number is far from 1.

@@ -8,9 +8,10 @@ use crate::cell::Cell;
 use crate::engine::target::TargetFacts;
 use crate::feature::Channel;
 use crate::finding::{
-    CellCounts, Class, CodePoint, Coins, Effect, Excerpt, Finding, Findings, Power, Reach, Reproduce, Rule, Stale,
-    StaleReason, Support, Verdict,
+    ByHand, CellCounts, Class, CodePoint, Coins, Effect, Excerpt, Finding, Findings, Power, Reach, Reproduce, Rule,
+    Stale, StaleReason, Support, Verdict,
 };
+use crate::scenario::Severity;
 use crate::store::Manifest;
 
 pub(crate) fn finding() -> Finding {
@@ -35,6 +36,7 @@ pub(crate) fn finding() -> Finding {
             value: Some("’".into()),
         }],
         class: Class::Covert,
+        severity: Severity::High,
         explained_by: None,
         excerpt: Excerpt {
             baseline: Some("Don't \u{1b}[31mguess".into()),
@@ -53,12 +55,20 @@ pub(crate) fn finding() -> Finding {
         },
         p_value: 1e-4,
         q_value: 2e-4,
+        evidence_curve: (1..=14).map(|n| 1.93_f64.powi(n)).collect(),
         support: Support { agree: 20, disagree: 1, coins: 14 },
         disclosed: None,
         reproduce: Reproduce {
             baseline_cell: "c0001".into(),
             variant_cell: "c0014".into(),
             command: "parallax run x.toml".into(),
+            by_hand: Some(ByHand {
+                prepare: vec!["cat > stub.py <<'END'\nprint(1)\nEND".into()],
+                baseline: "docker run --env TZ=UTC \\\n  agent > baseline.txt".into(),
+                variant: "docker run --env TZ=Asia/Tokyo \\\n  agent > variant.txt".into(),
+                compare: "diff baseline.txt variant.txt".into(),
+                leaves_out: vec!["TLS".into()],
+            }),
         },
     }
 }
@@ -81,6 +91,7 @@ pub(crate) fn findings() -> Findings {
         class: Class::Overt,
         channel: Channel::HeaderOrder,
         explained_by: Some("echo of a level of hostname".into()),
+        severity: Severity::None,
         ..finding()
     };
     Findings {
@@ -168,6 +179,13 @@ pub(crate) fn hostile() -> Findings {
         finding.explained_by = (formula == "+1").then(|| HOSTILE.into());
         finding.disclosed = (formula == "-1").then(|| HOSTILE.into());
         finding.reproduce.command = HOSTILE.into();
+        finding.reproduce.by_hand = Some(ByHand {
+            prepare: vec![HOSTILE.into()],
+            baseline: format!("```\n{HOSTILE}"),
+            variant: HOSTILE.into(),
+            compare: HOSTILE.into(),
+            leaves_out: vec![HOSTILE.into()],
+        });
         findings.findings.push(finding);
     }
     findings

@@ -191,6 +191,7 @@ impl Page {
         self.title(&title);
         let means = summary::class_means(finding.class);
         self.labelled("finding", &format!("{} ({}: {means})", safe(&finding.id), summary::class(finding.class)));
+        self.labelled("severity", summary::severity(finding));
         let (shown, more) = summary::places(finding, PLACES);
         for place in shown {
             self.labelled("where", &cut(&safe(place)));

@@ -139,6 +139,10 @@ impl Driver {
                     noticed.push(line);
                 }
             }
+            let hypotheses = procedure.hypotheses();
+            if !hypotheses.is_empty() {
+                (self.listener)(Event::Hypotheses(hypotheses));
+            }
             match step {
                 Step::Done(findings) => return Ok(findings),
                 Step::Round(next) => {

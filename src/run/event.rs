@@ -1,5 +1,6 @@
 //! **Events**: what reporters and progress bars hear while a run goes on.
 
+use crate::campaign::Hypothesis;
 use crate::cell::{CellId, Phase};
 
 /// One thing that happened in a run.
@@ -31,6 +32,8 @@ pub enum Event {
     },
     /// The campaign noticed something while it goes on: `2 places depend on base_url`.
     Noticed(String),
+    /// The hypotheses as they stand after a round.
+    Hypotheses(Vec<Hypothesis>),
     /// Something that a person should know now: a cell that hangs, a retry, what a failing agent says. May hold text
     /// of the agent's own: whoever shows it must escape it.
     Warning(String),

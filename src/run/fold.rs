@@ -1,7 +1,7 @@
 //! The **fold**: records on disk through the campaign, in plan order. The same for going on with a run and for reading
 //! it again without any engine.
 
-use crate::campaign::{Campaign, Step};
+use crate::campaign::{Campaign, Hypothesis, Step};
 use crate::capture::Record;
 use crate::cell::{Cell, CellId};
 use crate::finding::Findings;
@@ -26,6 +26,10 @@ pub trait Decider {
     fn noticed(&self) -> Vec<String>;
     /// Best estimate of the cells of the whole run.
     fn expected_cells(&self) -> usize;
+    /// The hypotheses as they stand.
+    fn hypotheses(&self) -> Vec<Hypothesis> {
+        Vec::new()
+    }
 }
 
 impl Decider for Campaign {
@@ -40,6 +44,9 @@ impl Decider for Campaign {
     }
     fn expected_cells(&self) -> usize {
         Self::expected_cells(self)
+    }
+    fn hypotheses(&self) -> Vec<Hypothesis> {
+        Self::hypotheses(self)
     }
 }
 

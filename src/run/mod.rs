@@ -1,10 +1,14 @@
 //! **Running**: bounded concurrency, retries, cancellation, redaction before disk. Takes a scenario and a place to keep
 //! the run, gives findings; it decides nothing about what to run.
 
+pub mod by_hand;
 pub mod driver;
+pub mod dummies;
 pub mod event;
 pub mod fold;
 pub mod redact;
+pub mod replay;
+pub mod reproduce;
 pub mod session;
 pub mod usage;
 

@@ -14,6 +14,7 @@ use super::driver::{Driver, MakeJob, Patience};
 use super::event::{Event, Listener};
 use super::fold::{Fold, Folded};
 use super::redact::Redactor;
+use super::reproduce;
 use super::usage::Meter;
 use crate::campaign::Campaign;
 use crate::cell::Cell;
@@ -29,7 +30,7 @@ use crate::scenario::Scenario;
 use crate::store::{Folder, Manifest, Recorded, StoreError};
 
 /// How long pods may take to end when a run is over.
-const CLOSING: Duration = Duration::from_secs(30);
+pub(super) const CLOSING: Duration = Duration::from_secs(30);
 /// The common name of the authority: agents can see it, so it is one that any company's network could have.
 const AUTHORITY: &str = "Network Root CA";
 
@@ -90,9 +91,10 @@ pub async fn run(request: &Request, listener: &Listener, cancel: &CancellationTo
     let first = match fold.go(&mut campaign, true)? {
         Folded::Open { cells, absorbed } => (cells, absorbed),
         // Every cell is on disk: no engine is needed.
-        Folded::Done(findings) => {
+        Folded::Done(mut findings) => {
             let Some(run) = earlier else { unreachable!("a campaign planned nothing") };
             recollection.check()?;
+            reproduce::complete(&mut findings, &run.manifest, &fold.plan);
             run.folder.write_plan(&fold.plan)?;
             run.folder.write_findings(&findings)?;
             return Ok(Ended { findings, manifest: run.manifest, campaign });
@@ -138,8 +140,11 @@ pub async fn run(request: &Request, listener: &Listener, cancel: &CancellationTo
         usage.preparing = preparing;
         manifest.usage = Some(manifest.usage.unwrap_or_default() + usage);
         folder.write_manifest(&manifest)?;
-        let findings = outcome?;
+        let mut findings = outcome?;
         recollection.check()?;
+        campaign.look(|runs, _| {
+            reproduce::complete(&mut findings, &manifest, runs.iter().map(|(ran, _)| &ran.cell));
+        });
         folder.write_findings(&findings)?;
         Ok(Ended { findings, manifest, campaign })
     };
@@ -187,7 +192,7 @@ fn earlier(request: &Request, scenario: &Scenario) -> Result<Option<Earlier>, Ru
 }
 
 /// Refuses to mix cells of two different programs in one run.
-fn same_target(before: &TargetFacts, now: &TargetFacts) -> Result<(), RunError> {
+pub(super) fn same_target(before: &TargetFacts, now: &TargetFacts) -> Result<(), RunError> {
     let differs = before.executable_sha256 != now.executable_sha256 || before.version != now.version;
     if !differs {
         return Ok(());
@@ -204,12 +209,12 @@ fn same_target(before: &TargetFacts, now: &TargetFacts) -> Result<(), RunError> 
 }
 
 /// An engine, ready, and what it must be told of each cell.
-struct Prepared {
-    engine: Arc<dyn Engine>,
-    make_job: MakeJob,
+pub(super) struct Prepared {
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) make_job: MakeJob,
 }
 
-async fn prepare(request: &Request, id: &str, seed: u64, listener: &Listener) -> Result<Prepared, RunError> {
+pub(super) async fn prepare(request: &Request, id: &str, seed: u64, listener: &Listener) -> Result<Prepared, RunError> {
     let scenario = &request.scenario;
     let kind = select::choose(request.engine.clone(), &scenario.target.source).await?;
     if let Kind::External(program) = kind {
@@ -327,6 +332,6 @@ pub fn random_seed() -> u64 {
     u64::from(rand::random::<u32>())
 }
 
-fn random_id() -> String {
+pub(super) fn random_id() -> String {
     format!("{:016x}", rand::random::<u64>())
 }

@@ -42,6 +42,7 @@ pub(crate) fn scenario() -> Scenario {
         design: DesignOptions { strength: 2, budget: 100, replicates: 2, minimum_rows: 4, alpha: 0.05 },
         matrix: Matrix::default(),
         disclosed: Vec::new(),
+        severity: crate::scenario::Severities::default(),
     }
 }
 

@@ -146,7 +146,17 @@ fn check(document: &Document, folder: &Path, refusals: &mut Refusals) -> Option<
     // With fewer factors than the strength, every combination is a row already.
     design.strength = design.strength.min(u8::try_from(factors.len()).unwrap_or(u8::MAX));
     let matrix = matrix::check(&document.design, &factors, &forbidden, design, refusals)?;
-    Some(Scenario { name: name?, target: target?, stub: stub?, factors, forbidden, design, matrix, disclosed })
+    Some(Scenario {
+        name: name?,
+        target: target?,
+        stub: stub?,
+        factors,
+        forbidden,
+        design,
+        matrix,
+        disclosed,
+        severity: document.severity,
+    })
 }
 
 fn scenario_name(name: &Placed<String>) -> Result<String, Refusal> {

@@ -39,6 +39,9 @@ pub(super) struct Document {
     /// What the vendor says openly; findings that it covers are reported as disclosed.
     #[serde(default)]
     pub(super) disclosed: Vec<DisclosedDocument>,
+    /// How much attention findings of a class ask for, in place of the table in docs/reports.md.
+    #[serde(default)]
+    pub(super) severity: super::Severities,
 }
 
 /// What is run. Without `npm`, `pypi` and `image` it is a local program: the command's first word.

@@ -15,6 +15,7 @@ mod placed;
 pub mod placeholder;
 mod quantity;
 mod setting;
+mod severity;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use document::{disclosures_json_schema, json_schema};
 pub use error::ScenarioError;
 pub use factor::{Factor, FactorKind, Level, WELL_KNOWN};
 pub use matrix::{Matrix, MatrixKind, Stronger};
+pub use severity::{Severities, Severity};
 
 /// A checked scenario. Factors keep the document's order; each factor's level 0 is its baseline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +51,9 @@ pub struct Scenario {
     pub matrix: Matrix,
     /// What the vendor says openly.
     pub disclosed: Vec<Disclosed>,
+    /// Severities that are not those of the table.
+    #[serde(default, skip_serializing_if = "Severities::is_plain")]
+    pub severity: Severities,
 }
 
 /// Where the agent comes from.

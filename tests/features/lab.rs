@@ -73,6 +73,7 @@ pub(crate) fn scenario_of(unset: &[usize]) -> Arc<Scenario> {
         design: DesignOptions { strength: 2, budget: 200, replicates: 8, minimum_rows: 64, alpha: 0.05 },
         matrix: Matrix::default(),
         disclosed: Vec::new(),
+        severity: parallax::scenario::Severities::default(),
     })
 }
 

@@ -51,6 +51,40 @@ fn every_format_is_the_same_twice_and_harmless() {
 }
 
 #[test]
+fn twenty_runs_are_reported_at_once_and_the_same_twice() {
+    let place = tempfile::tempdir().unwrap();
+    let runs: Vec<String> = (0..20)
+        .map(|n| {
+            // Two folders of one name: neither takes the other's place.
+            let folder = place.path().join(format!("{}/run-{}", n % 2, n / 2));
+            run(&folder);
+            folder.display().to_string()
+        })
+        .collect();
+    let reported = |out: &str| {
+        let out = place.path().join(out);
+        let formats = "text,markdown,json,html,sarif,junit,csv,jsonl";
+        let to = out.display().to_string();
+        let more = ["--format", formats, "--out-dir", &to];
+        stdout(&parallax(&[&["report"][..], &runs.iter().map(String::as_str).collect::<Vec<_>>(), &more].concat()));
+        let mut files: Vec<_> = std::fs::read_dir(out).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files
+            .iter()
+            .map(|file| (file.file_name().unwrap().to_owned(), std::fs::read(file).unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let first = reported("first");
+    assert_eq!(first.len(), 20 * 8);
+    assert!(first == reported("second"), "the same bytes");
+    assert!(first.iter().any(|(name, _)| name == "run-9-2.html"), "the second of one name is numbered");
+    // Several runs on standard output would be no document.
+    let one = &runs[0];
+    assert_eq!(parallax(&["report", one, &runs[1], "--format", "json"]).status.code(), Some(2));
+    assert_eq!(parallax(&["report", one, "--format", "json,html"]).status.code(), Some(2));
+}
+
+#[test]
 fn the_page_stands_in_the_runs_folder() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("run");

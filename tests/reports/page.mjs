@@ -60,6 +60,9 @@ try {
   const first = page.locator("#f000000001");
   equal(await first.locator("ins .box").first().textContent(), "U+200B", "the invisible is a box");
   equal(await first.locator("ins .box").first().getAttribute("title"), "U+200B ZERO WIDTH SPACE", "with its name");
+  // Evidence by run, and how much attention it asks for.
+  equal(await first.locator("svg.curve circle").count(), 3, "E after each run with coins");
+  check((await first.locator(".headline .value").textContent()).startsWith("severity high"), "severity");
   // The table of levels, and another choice of columns.
   const cells = await first.locator("table.matrix").first().locator("td").allTextContents();
   equal(cells.join("|"), "plain ×6|planU+200Bin ×5", "what was seen by level");

@@ -51,7 +51,7 @@ fn findings() -> Value {
             "class": if value.contains('\u{200b}') { "covert" } else { "overt" }, "explained_by": explained,
             "excerpt": { "baseline": "plain", "variant": value, "codepoints": if value.contains('\u{200b}') {
                 json!([{ "side": "variant", "codepoint": "U+200B", "name": "ZERO WIDTH SPACE" }]) } else { json!([]) } },
-            "effect": { "bits": 1.0, "cramers_v": 1.0 }, "p_value": 0.001, "q_value": 0.002,
+            "effect": { "bits": 1.0, "cramers_v": 1.0 }, "p_value": 0.001, "q_value": 0.002, "evidence_curve": [2.5, 31.0, 1000.0],
             "support": { "agree": 11, "disagree": 0, "coins": 10 }, "disclosed": null,
             "reproduce": { "baseline_cell": "c0000", "variant_cell": "c0001", "command": HOSTILE },
         })

@@ -78,11 +78,13 @@ pub(super) fn data(findings: &Findings, manifest: &Manifest, observed: &Observed
         }
         shown
     };
+    let alpha = findings.power.alpha;
     let value = json!({
+        "alpha": alpha,
         "verdict": serde_json::to_value(findings.verdict).unwrap_or_default(),
         "facts": facts,
         "factors": factors,
-        "power": summary::power(findings).join("; "),
+        "power": summary::power(findings),
         "notVaried": lines(&findings.not_varied),
         "unexplained": lines(&findings.power.unexplained),
         "notes": lines(&findings.notes),
@@ -190,6 +192,14 @@ fn finding(index: usize, one: &Finding, manifest: &Manifest, observed: &Observed
         "variant": variant,
         "pieces": pieces,
         "points": points,
+        "severity": summary::severity(one),
+        "effect": cut(&summary::effect(one)),
+        "course": one.evidence_curve.iter().take(LINES).map(|e| significant(*e)).collect::<Vec<_>>(),
+        "claims": if one.p_value > 0.0 { significant(one.q_value / one.p_value) } else { 1.0 },
+        "byHand": summary::by_hand(one).map(|commands| {
+            commands.into_iter().map(|(what, lines)| json!([what, lines.join("\n")])).collect::<Vec<_>>()
+        }),
+        "leavesOut": one.reproduce.by_hand.iter().flat_map(|shown| &shown.leaves_out).map(|left| cut(left)).collect::<Vec<_>>(),
         "e": summary::number(if one.p_value > 0.0 { 1.0 / one.p_value } else { f64::INFINITY }),
         "p": summary::number(one.p_value),
         "q": summary::number(one.q_value),
@@ -203,6 +213,11 @@ fn finding(index: usize, one: &Finding, manifest: &Manifest, observed: &Observed
         "places": places,
         "more": one.places.len().saturating_sub(PLACES),
     })
+}
+
+/// Four significant figures: more cannot be drawn.
+fn significant(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
 }
 
 fn cut(text: &str) -> String {

@@ -220,14 +220,39 @@
       one("bits", finding.bits, "What the receiver can learn from the value about the factors"), one("Cram\u00e9r\u2019s V", finding.v, "0: no association, 1: the factors decide"));
   };
 
+  // E after each run with coins, on a logarithmic scale, and what it takes for q to reach α.
+  const curve = (finding) => {
+    const course = finding.course.filter((e) => typeof e === "number" && e > 0);
+    if (course.length < 2) return null;
+    const bar = finding.claims / data.alpha, all = [1, bar, ...course].map(Math.log10);
+    const least = Math.floor(Math.min(...all)), most = Math.max(least + 1, Math.ceil(Math.max(...all)));
+    const WIDTH = 460, HEIGHT = 150, LEFT = 46, FOOT = 22, TOP = 8;
+    const x = (n) => LEFT + (n / course.length) * (WIDTH - LEFT - 12), y = (log) => TOP + ((most - log) / (most - least)) * (HEIGHT - TOP - FOOT);
+    const say = (e) => (e >= 1000 || e < 0.01 ? e.toExponential(1) : e >= 100 ? e.toFixed(0) : e.toFixed(2));
+    const last = course[course.length - 1];
+    const picture = svg("svg", { class: "curve", viewBox: "0 0 " + WIDTH + " " + HEIGHT, role: "img", "aria-label": "E after each of " + course.length + " runs with coins: from 1 to " + say(last) + "; q reaches alpha at " + say(bar) });
+    const every = Math.max(1, Math.ceil((most - least) / 5));
+    for (let log = least; log <= most; log += every) picture.append(svg("line", { class: "tick", x1: LEFT, x2: WIDTH - 12, y1: y(log), y2: y(log) }), svg("text", { x: LEFT - 6, y: y(log) + 4, "text-anchor": "end" }, log < 0 || log > 3 ? "1e" + log : String(10 ** log)));
+    const step = Math.max(1, Math.ceil(course.length / 10));
+    for (let n = 0; n <= course.length; n += step) picture.append(svg("text", { x: x(n), y: HEIGHT - 6, "text-anchor": "middle" }, String(n)));
+    picture.append(svg("line", { class: "bar", x1: LEFT, x2: WIDTH - 12, y1: y(Math.log10(bar)), y2: y(Math.log10(bar)) }, svg("title", null, "q = " + data.alpha + " at E = " + say(bar))));
+    picture.append(svg("polyline", { class: "course", points: [1, ...course].map((e, n) => x(n).toFixed(1) + "," + y(Math.log10(e)).toFixed(1)).join(" ") }));
+    course.forEach((e, n) => picture.append(svg("circle", { cx: x(n + 1).toFixed(1), cy: y(Math.log10(e)).toFixed(1), r: 3 }, svg("title", null, "run " + (n + 1) + ": E = " + say(e)))));
+    return el("figure", null, picture, el("figcaption", null, "E after each run with coins on this finding\u2019s factors; at the dashed line q is " + data.alpha + "."));
+  };
+
+  const byHand = (finding) => finding.byHand ? el("details", { class: "more hand" }, el("summary", null, "By hand, without this program (bash)"),
+    finding.byHand.map(([what, command]) => [el("p", null, what + ":"), el("pre", { tabindex: "0", "aria-label": what }, command.split("\n").map((line) => [drawn(line), "\n"]))]),
+    finding.leavesOut.length ? el("ul", { class: "limits" }, finding.leavesOut.map((left) => el("li", null, "not as in the run: ", drawn(left)))) : null) : null;
+
   const body = (finding) => [
     el("p", { class: "links" }, el("a", { href: "#" + finding.id }, finding.id), finding.class + ": " + finding.means,
       finding.why ? el("span", null, finding.status + ": ", drawn(finding.why)) : null),
     el("h4", null, "What differs"), difference(finding),
     el("h4", null, "Rule"), rule(finding), finding.suggested ? el("p", { class: "none" }, drawn(finding.suggested)) : null,
     el("h4", null, "What was seen, by level"), levelsView(finding),
-    el("h4", null, "Evidence"), evidence(finding),
-    el("h4", null, "See it again"), el("p", { class: "again" }, "cells ", el("code", null, finding.cells[0]), " and ", el("code", null, finding.cells[1]), " of ", el("code", null, drawn(finding.command))),
+    el("h4", null, "Evidence"), evidence(finding), el("p", { class: "lead" }, drawn(finding.effect), "."), curve(finding),
+    el("h4", null, "See it again"), el("p", { class: "again" }, "cells ", el("code", null, finding.cells[0]), " and ", el("code", null, finding.cells[1]), " of ", el("code", null, drawn(finding.command))), byHand(finding),
     el("h4", null, finding.places.length + finding.more === 1 ? "Place" : finding.places.length + finding.more + " places"),
     el("ol", { class: "places", tabindex: "0", "aria-label": "Places" }, finding.places.map((place) => el("li", null, drawn(place.name)))),
     finding.more ? el("p", { class: "none" }, "and " + finding.more + " more, in findings.json") : null,
@@ -239,12 +264,12 @@
     const details = el("details", { toggle: () => { if (details.open) fillBody(); } },
       el("summary", null,
         el("div", { class: "headline" }, el("span", { class: "tag " + finding.class }, finding.class), el("h3", null, finding.channel + " depends on ", drawn(finding.factors.join(" \u00d7 "))),
-          el("span", { class: "value" }, "E " + finding.e + " \u00b7 " + (finding.places.length + finding.more) + (finding.places.length + finding.more === 1 ? " place" : " places"))),
+          el("span", { class: "value" }, finding.severity === "none" ? "" : "severity " + finding.severity + " \u00b7 ", "E " + finding.e + " \u00b7 " + (finding.places.length + finding.more) + (finding.places.length + finding.more === 1 ? " place" : " places"))),
         el("p", { class: "sentence" }, drawn(finding.sentence))),
       content);
     if (finding.status === "open") { details.open = true; fillBody(); }
     const node = el("article", { id: finding.id, class: "finding " + finding.class + " " + finding.status, tabindex: "-1", "aria-label": finding.class + " finding " + finding.id }, details);
-    const words = [finding.id, finding.sentence, finding.class, finding.channel, finding.status, finding.why, finding.baseline, finding.variant, finding.rule.flat(), finding.points.flat(), finding.places.map((place) => [place.name, place.values])];
+    const words = [finding.id, finding.sentence, finding.class, "severity " + finding.severity, finding.channel, finding.status, finding.why, finding.baseline, finding.variant, finding.rule.flat(), finding.points.flat(), finding.places.map((place) => [place.name, place.values])];
     return { finding, node, details, open: () => { fillBody(); details.open = true; }, text: words.flat(4).join(" ").toLowerCase() };
   };
 
@@ -389,7 +414,7 @@
   };
 
   const limits = () => el("section", { id: "limits", class: "limits", "aria-labelledby": "limits-title" }, el("h2", { id: "limits-title" }, "What this run can and cannot say"),
-    el("h4", null, "Power"), el("p", null, data.power + "."),
+    el("h4", null, "Power"), el("ul", null, data.power.map((line) => el("li", null, drawn(line)))),
     el("h4", null, "Varied"), el("ul", null, factors.map((factor) => el("li", null, el("b", null, factor.name), ": ", factor.levels.map((level, n) => [n ? ", " : null, drawn(level)])))),
     el("h4", null, "Not varied"), el("p", null, drawn(data.notVaried.join(", ") || "nothing that is known")),
     data.unexplained.length ? [el("h4", null, "Seen, and neither explained by a rule nor confirmed"), el("ul", null, data.unexplained.map((text) => el("li", null, drawn(text))))] : null);
