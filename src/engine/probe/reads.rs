@@ -39,10 +39,10 @@ pub struct Reads {
     pub(super) opened_programs: BTreeSet<String>,
     /// Which program each process runs.
     #[serde(skip)]
-    running: HashMap<String, String>,
+    pub(super) running: HashMap<String, String>,
     /// The first program: the agent, wherever it stands.
     #[serde(skip)]
-    first: Option<String>,
+    pub(super) first: Option<String>,
 }
 
 /// How a variable was read.
