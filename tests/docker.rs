@@ -120,6 +120,7 @@ fn job(command: &[&str]) -> Job {
         workdir: String::from("/workspace"),
         command: command.iter().map(|word| (*word).to_owned()).collect(),
         cpus: Some(1),
+        interface: false,
     };
     let levels = parallax::cell::Assignment::baseline(0);
     Job { cell: CellId::nth(1), levels, environment, limits: LIMITS, timeout: Duration::from_secs(20) }

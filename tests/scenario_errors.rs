@@ -252,6 +252,7 @@ fn levels_that_cannot_be() {
     refused(&plain("locale", "\"C\", \"german\""), "`german` is not a locale", "\"german\"", "ja_JP.UTF-8");
     refused(&plain("git", "\"none\", \"yes\""), "`yes` is no state", "\"yes\"", "`repository`");
     refused(&plain("ci", "\"none\", \"jenkins\""), "no CI service", "\"jenkins\"", "`github`");
+    refused(&plain("appearance", "\"bare\", \"pretty\""), "no way to look that is known", "\"pretty\"", "`plausible`");
     refused(&plain("timezone", "\"UTC\", \"UTC\\u0000\""), "NUL", "\"UTC\\u0000\"", "");
 }
 
@@ -277,8 +278,7 @@ fn factors_that_cannot_be() {
     refused(&factor("x", "kind = \"file\"\npath = \"../a\""), "no path for a file", "\"../a\"", "without `..`");
     refused(&factor("x", "kind = \"env\"\nvariable = \"A-B\""), "no name of a variable", "\"A-B\"", "");
     refused(&factor("hostname", "variable = \"H\""), "`variable` means nothing", "\"H\"", "kind");
-    refused(&factor("clock", ""), "this version cannot vary `clock` yet", "clock", "remove");
-    refused(&factor("appearance", ""), "this version cannot vary `appearance` yet", "appearance", "remove");
+    refused(&factor("clock", ""), "`clock` cannot be varied", "clock", "remove");
     refused(&factor("prompt", "kind = \"argument\""), "cannot be called `prompt`", "prompt", "{prompt}");
     refused(&factor("home", "kind = \"argument\""), "cannot be called `home`", "home", "{home}");
     refused(&factor("\"a b\"", "kind = \"argument\""), "`a b` is no name for a factor", "\"a b\"", "letters");

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bars;
 use super::evidence::{Evidence, Value};
 use super::rule::RuleList;
 use crate::cell::Assignment;
@@ -174,7 +175,7 @@ impl Claim {
             // spread. Claims of chance stay below 1.
             let refuted = self.factors.len() > 1
                 && self.coins.iter().zip(&self.e_factor).any(|(coins, e)| *coins >= 12 && *e < 0.1);
-            refuted || (coins >= 12 && self.e < 0.05) || (coins >= 30 && self.e < 1.0) || (coins >= 56 && self.e < 3.0)
+            refuted || bars::FUTILE.iter().any(|(least, e)| coins as usize >= *least && self.e < *e)
         } else {
             (coins >= 6 && self.e < 0.2) || (coins >= 14 && self.e < 2.0)
         }
@@ -183,7 +184,7 @@ impl Claim {
     /// Whether the factor's own E shows that the value depends on it, given the claim: `E_i ≥ |S|/α`, with the α share
     /// that the claim's threshold implies.
     fn factor_confirmed(&self, at: usize, threshold: f64) -> bool {
-        self.e_factor[at] >= factor_threshold(self.factors.len(), threshold)
+        self.e_factor[at] >= bars::of_a_factor(self.factors.len(), threshold)
     }
 
     /// The factors confirmed by their own coins, as flags aligned with `factors`.
@@ -215,17 +216,11 @@ impl Claim {
             if from >= to { 0.0 } else { ((to / from.max(1e-9)).ln() / EXPECTED_GAIN.ln()).ceil() }
         };
         let by_factor: f64 =
-            self.e_factor.iter().map(|e| coins(*e, factor_threshold(self.factors.len(), threshold))).sum();
+            self.e_factor.iter().map(|e| coins(*e, bars::of_a_factor(self.factors.len(), threshold))).sum();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small, never negative")]
         let need = coins(self.e, threshold).max(by_factor).clamp(1.0, 64.0) as usize;
         need
     }
-}
-
-/// Factors are told apart within a claim that passes as a whole, so α is shared by its factors only; never above the
-/// claim's own threshold.
-fn factor_threshold(factors: usize, threshold: f64) -> f64 {
-    (f64::from(u32::try_from(factors).unwrap_or(u32::MAX)) / 0.05).min(threshold)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::bars::{FIRST_SHARE, FUTILE, MOST_CONFIRM, of_a_factor};
 use super::evidence::Evidence;
 use super::level_class::LevelClasses;
 use crate::cell::Phase;
@@ -16,12 +17,6 @@ use crate::design::coverage::subsets;
 const POWER: f64 = 0.95;
 /// … and that it is missed.
 const MISS: f64 = 0.05;
-/// Cells that all coins together may cost.
-const MOST_COINS: usize = 120;
-/// Share of α that a claim's first confirmation has.
-const FIRST_SHARE: f64 = 0.8;
-/// Share of α within a claim that tells its factors apart.
-const FACTOR_ALPHA: f64 = 0.05;
 /// Sets of factors times runs that are counted: of the order of a second.
 const MOST_COUNTED: usize = 60_000_000;
 
@@ -86,7 +81,7 @@ pub fn e_needed(claims: usize, alpha: f64) -> f64 {
 /// confirmations together may ask for.
 #[must_use]
 pub fn coins_available(budget: usize, spent: usize) -> u32 {
-    u32::try_from(budget.saturating_sub(spent).min(MOST_COINS)).unwrap_or(u32::MAX)
+    u32::try_from(budget.saturating_sub(spent).min(MOST_CONFIRM)).unwrap_or(u32::MAX)
 }
 
 /// The fair coins that a dependence without chance needs: each at best doubles E (the bet is all on one side, and the
@@ -107,7 +102,7 @@ pub fn coins_needed(e: f64) -> u32 {
 #[must_use]
 pub fn confirmed_rate(order: u32, coins: u32, e: f64) -> Option<f64> {
     let factors = f64::from(order.max(1));
-    let of_a_factor = (factors / FACTOR_ALPHA).min(e);
+    let of_a_factor = of_a_factor(order.max(1) as usize, e);
     if coins < (order.max(1).saturating_mul(coins_needed(of_a_factor))).max(coins_needed(e)) {
         return None;
     }
@@ -130,8 +125,6 @@ pub fn confirmed_rate(order: u32, coins: u32, e: f64) -> Option<f64> {
 
 /// The highest rate that is taken for chance.
 const MOST_NOISY: f64 = 0.999;
-/// Where a claim that chance has a part in is given up: (coins, E below). As in the confirmation.
-const FUTILE: [(usize, f64); 3] = [(12, 0.05), (30, 1.0), (56, 3.0)];
 
 /// The chance that an E that is hedged for chance reaches `bar` within `coins` coins, where the value shows at `rate` on one
 /// side of the coin and never on the other.

@@ -20,6 +20,7 @@ mod grid;
 mod hidden;
 mod keygen;
 mod plan;
+mod probe;
 mod report;
 mod run;
 mod schema;
@@ -51,6 +52,8 @@ enum Command {
     Run(run::Arguments),
     /// Show a scenario's matrix, its coverage and what a run would cost, without running any cell
     Plan(plan::Arguments),
+    /// Run the agent once, traced, and say what it reads: variables, files, hosts; suggest factors
+    Probe(probe::Arguments),
     /// Analyse a stored run again, without any engine
     Analyse(analyse::Arguments),
     /// Show or write the report of a stored run in one of several formats
@@ -107,6 +110,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Probe(arguments) => probe::run(&arguments),
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),

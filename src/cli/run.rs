@@ -117,6 +117,11 @@ impl ScenarioArguments {
         Ok(self.set.iter().cloned().chain(design).collect())
     }
 
+    /// Where the scenario stands.
+    pub(super) fn path(&self) -> &Path {
+        &self.scenario
+    }
+
     /// The checked scenario.
     pub(super) fn load(&self, overrides: &[String]) -> Result<scenario::Scenario, Failure> {
         Ok(scenario::load(&self.scenario, overrides)?)

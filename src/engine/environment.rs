@@ -49,6 +49,7 @@ pub fn realise(scenario: &Scenario, levels: &Assignment, context: &Context) -> E
         workdir: around.workspace.clone(),
         command: command::command(scenario, levels, &around),
         cpus: around.cpus,
+        interface: around.plausible,
     }
 }
 
@@ -88,6 +89,8 @@ pub struct Environment {
     pub command: Vec<String>,
     /// Processors to show, if limited.
     pub cpus: Option<u32>,
+    /// Whether the machine shows a network interface beside `lo`. Whatever is sent ends at the gateway all the same.
+    pub interface: bool,
 }
 
 /// The account that the agent runs under. Always unprivileged.

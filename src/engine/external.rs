@@ -22,6 +22,13 @@ use crate::gateway::client::Traffic;
 use crate::scenario::{Scenario, Source};
 use process::Process;
 pub use program::Program;
+
+/// Reads one line of a program as a capture, for fuzzing. Says whether it is one.
+#[doc(hidden)]
+#[must_use]
+pub fn is_capture(line: &[u8]) -> bool {
+    answer::read(line).is_ok_and(|answer| answer.result.is_ok())
+}
 use question::Questions;
 
 /// Cells at once where nobody says: the program, not this machine, does the work.

@@ -6,6 +6,7 @@ pub mod embedded;
 pub mod environment;
 pub mod external;
 pub mod pod;
+pub mod probe;
 pub mod select;
 pub mod target;
 

@@ -15,7 +15,7 @@ use crate::capture::{Capture, ConnectionKind, HelloDetail};
 pub(super) struct Names {
     /// Names that were used in captures whose own host they are not.
     elsewhere: BTreeSet<String>,
-    /// By factor: the name that the agent uses always and only where the level is unset, its own default.
+    /// By factor: the name that the agent uses where the level is unset, its own default, and where a level names it.
     defaults: BTreeMap<usize, String>,
 }
 
@@ -154,19 +154,32 @@ fn permutes(capture: &Capture, detail: &HelloDetail) -> bool {
     details.any(|other| other.ja4 == detail.ja4 && other.extensions != detail.extensions)
 }
 
-/// The one name that is used in all captures where a host's factor is unset, and in no other.
+/// The one name that is used in all captures where a host's factor is unset, and in no other but those whose level names
+/// it. Captures in which only other factors' hosts are used (everything went through a proxy) say nothing of it.
 fn default(factor: usize, all: &[(BTreeSet<&str>, &Context)]) -> Option<String> {
+    let host =
+        |context: &Context, name: &str| context.hosts().iter().any(|(own, host)| *own == factor && *host == name);
     let set = |context: &Context| context.hosts().iter().any(|(own, _)| *own == factor);
     if !all.iter().any(|(_, context)| set(context)) {
         return None;
     }
-    let mut unset = all.iter().filter(|(_, context)| context.forms(factor).is_empty());
-    let mut names = unset.next()?.0.clone();
-    for (others, _) in unset {
-        names.retain(|name| others.contains(name));
+    let mut names: Option<BTreeSet<&str>> = None;
+    for (used, context) in all.iter().filter(|(_, context)| context.forms(factor).is_empty()) {
+        let hosts = context.hosts();
+        let own: BTreeSet<&str> = used
+            .iter()
+            .copied()
+            .filter(|name| !hosts.iter().any(|(other, host)| *other != factor && host == name))
+            .collect();
+        names = match names {
+            _ if own.is_empty() => names,
+            None => Some(own),
+            Some(names) => Some(names.intersection(&own).copied().collect()),
+        };
     }
-    for (others, _) in all.iter().filter(|(_, context)| set(context)) {
-        names.retain(|name| !others.contains(name));
+    let mut names = names?;
+    for (others, context) in all.iter().filter(|(_, context)| set(context)) {
+        names.retain(|name| !others.contains(name) || host(context, name));
     }
     let name = names.pop_first()?;
     names.is_empty().then(|| name.to_owned())

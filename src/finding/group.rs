@@ -236,7 +236,14 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
         let capture = material.captures.recall(&cell.id)?;
         material.extractor.excerpt(best.index, Observation { levels: &cell.levels, capture: &capture })
     };
-    let (baseline, variant) = (excerpt(best.baseline_run), excerpt(best.variant_run));
+    let baseline = excerpt(best.baseline_run);
+    // What no reader sees must be shown alone, if a run has it alone: other findings may change the same line.
+    let shown = if class == Class::Covert { like(material, best, CANDIDATES) } else { vec![best.variant_run] };
+    let (variant_run, variant) = shown
+        .into_iter()
+        .map(|run| (run, excerpt(run)))
+        .min_by_key(|(_, variant)| changed(baseline.as_deref(), variant.as_deref()))
+        .unwrap_or((best.variant_run, None));
     let codepoints = match (&baseline, &variant) {
         (Some(baseline), Some(variant)) => codepoint::differing(Some(baseline), Some(variant)),
         _ => Vec::new(),
@@ -268,10 +275,38 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
         disclosed,
         reproduce: Reproduce {
             baseline_cell: cell(best.baseline_run),
-            variant_cell: cell(best.variant_run),
+            variant_cell: cell(variant_run),
             command: format!("parallax run scenarios/{}.toml --seed {}", material.scenario.name, material.seed),
         },
     }
+}
+
+/// Runs among which the clearest excerpt is looked for.
+const CANDIDATES: usize = 8;
+
+/// The runs that are as the claim says and in which its feature has the same value as in the place's variant run: those
+/// nearest to the baseline run.
+fn like(material: Material<'_>, place: &Place<'_>, most: usize) -> Vec<usize> {
+    let (rules, feature) = (&place.claim.claim.rules, place.claim.claim.feature);
+    let runs = material.evidence.runs();
+    let value = |run: usize| material.evidence.value(run, feature);
+    let levels = |run: usize| &runs[run].cell.levels;
+    let mut like: Vec<usize> = (0..runs.len())
+        .filter(|run| value(*run) == value(place.variant_run) && rules.predict(levels(*run)) == value(*run))
+        .collect();
+    like.sort_by_key(|run| (distance(levels(*run), levels(place.baseline_run)), *run));
+    // One run for each cell: its replicates say the same.
+    let mut seen = BTreeSet::new();
+    like.retain(|run| seen.insert(levels(*run).clone()));
+    like.truncate(most);
+    like
+}
+
+/// How much of a line is changed, in characters.
+fn changed(baseline: Option<&str>, variant: Option<&str>) -> usize {
+    let (Some(baseline), Some(variant)) = (baseline, variant) else { return usize::MAX };
+    let difference = similar::TextDiff::from_chars(baseline, variant);
+    difference.iter_all_changes().filter(|change| change.tag() != similar::ChangeTag::Equal).count()
 }
 
 fn strength(material: Material<'_>, rules: &RuleList, feature: usize) -> Effect {

@@ -45,6 +45,7 @@ pub struct GatewayClient {
     ipv6: bool,
     every_port: bool,
     watched: bool,
+    interface: bool,
     current: Option<String>,
 }
 
@@ -77,6 +78,7 @@ impl GatewayClient {
             ipv6: false,
             every_port: false,
             watched: false,
+            interface: false,
             current: None,
         };
         client.tell(&Command::Configure(configuration)).await?;
@@ -105,6 +107,24 @@ impl GatewayClient {
     #[must_use]
     pub fn watched(&self) -> bool {
         self.watched
+    }
+
+    /// Lets the network show an interface beside `lo`, or none. Before a cell begins.
+    ///
+    /// # Errors
+    /// When the kernel has no such interface, or the gateway is gone or is silent: it must then be replaced.
+    pub async fn appear(&mut self, interface: bool) -> Result<(), GatewayError> {
+        if self.interface == interface {
+            return Ok(());
+        }
+        self.tell(&Command::Appear { interface }).await?;
+        match self.hear("appear", ANSWER_SECONDS).await? {
+            Report::Appeared => {
+                self.interface = interface;
+                Ok(())
+            }
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// Begins a cell. One that was begun before and never ended is ended first, and what it sent is dropped.

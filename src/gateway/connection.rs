@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 use super::proxy::Authority;
 use super::reply::Stub;
 use super::sniff::{Protocol, sniff};
-use super::tee::{Mortal, Tee};
+use super::tee::{Duplex, Mortal, Tee};
 use super::tls::{Certificates, Handshake, Hello};
 use super::{http2, redirect, resolver, socks, websocket};
 use crate::capture::{Connection, ConnectionKind, Hop, HopForm, TlsHello, Via};
@@ -100,11 +100,23 @@ pub(super) async fn serve(socket: TcpStream, service: Service, shared: Arc<Share
     // An IPv4 address reaches a socket of both families in its mapped form.
     let dialled = SocketAddr::new(dialled.ip().to_canonical(), dialled.port());
     let _ = socket.set_nodelay(true);
-    let stream = Tee::new(Box::new(Mortal::new(socket, ledger.stop())));
+    serve_stream(Mortal::new(socket, ledger.stop()), dialled, service, &shared, &ledger, began).await;
+}
+
+/// Serves a stream that was dialled at `dialled`, whatever it is made of.
+pub(super) async fn serve_stream(
+    stream: impl Duplex + 'static,
+    dialled: SocketAddr,
+    service: Service,
+    shared: &Arc<Shared>,
+    ledger: &Arc<Ledger>,
+    began: Instant,
+) {
+    let stream = Tee::new(Box::new(stream));
     let seen = match service {
-        Service::Any => layers(stream, dialled, None, &shared, &ledger).await,
-        Service::Rest => layers(stream, dialled, Some(SILENCE), &shared, &ledger).await,
-        Service::Dns => resolver::serve_stream(stream, dialled.ip(), &shared, &ledger).await.into(),
+        Service::Any => layers(stream, dialled, None, shared, ledger).await,
+        Service::Rest => layers(stream, dialled, Some(SILENCE), shared, ledger).await,
+        Service::Dns => resolver::serve_stream(stream, dialled.ip(), shared, ledger).await.into(),
     };
     if seen.requests == 0 {
         let connection = Connection {

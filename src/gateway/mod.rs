@@ -15,11 +15,14 @@ mod body;
 pub mod client;
 mod connection;
 mod dns;
+#[doc(hidden)]
+pub mod entry;
 mod error;
 mod head;
 mod hello;
 mod http;
 mod http2;
+mod interface;
 mod ledger;
 mod limits;
 mod network;

@@ -12,6 +12,12 @@ use crate::scenario::Stub;
 pub enum Command {
     /// Bring up the network and serve. Answered by [`Report::Ready`] or [`Report::Fault`].
     Configure(Configuration),
+    /// Show a network interface beside `lo`, or none. Between cells only. Answered by [`Report::Appeared`] or
+    /// [`Report::Fault`].
+    Appear {
+        /// Whether there is to be one.
+        interface: bool,
+    },
     /// A cell begins: its clock starts, the script starts over, state of earlier cells is gone.
     /// Answered by [`Report::Begun`].
     Begin {
@@ -60,6 +66,8 @@ pub enum Report {
         #[serde(default)]
         watched: bool,
     },
+    /// The network looks as it was asked to.
+    Appeared,
     /// The cell has begun.
     Begun {
         /// Its name.

@@ -16,7 +16,7 @@ use super::protocol::{Command, Configuration, Report};
 use super::reply::Stub;
 use super::tls::Certificates;
 use super::watch::Watch;
-use super::{GatewayError, resolver};
+use super::{GatewayError, interface, resolver};
 
 /// How long reports may take to be written once serving is over.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -88,12 +88,21 @@ where
     let Command::Configure(configuration) = configuration else {
         return Err(GatewayError::Protocol(String::from("the first command must be `configure`")));
     };
+    // A network that was given is somebody else's, and stays as it is.
+    let own = given.is_none();
     let mut gateway = Gateway::open(configuration, given).await?;
     outbox.send(Report::Ready { ipv6: gateway.ipv6, every_port: gateway.every_port, watched: gateway.watch.is_some() });
     while let Some(command) = next(&mut lines).await? {
         match command {
             Command::Configure(_) => {
                 return Err(GatewayError::Protocol(String::from("`configure` can be said only once")));
+            }
+            Command::Appear { interface } => {
+                if !own {
+                    return Err(GatewayError::Protocol(String::from("the network is not this gateway's to change")));
+                }
+                interface::show(interface).await?;
+                outbox.send(Report::Appeared);
             }
             Command::Begin { cell } => {
                 gateway.end(outbox).await;

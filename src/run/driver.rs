@@ -379,6 +379,7 @@ mod tests {
                 workdir: "/".into(),
                 command: Vec::new(),
                 cpus: None,
+                interface: false,
             },
             limits: scenario().target.limits,
             timeout: Duration::from_millis(200),

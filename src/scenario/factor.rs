@@ -41,6 +41,9 @@ pub enum FactorKind {
     Cpus,
     /// How the run's certificate authority is trusted: `variables`, `system` or none (both are the default elsewhere).
     Trust,
+    /// What the machine looks like: `bare`, or `plausible`: a network interface with an address and a default route, and
+    /// the variables of a terminal window on a desktop.
+    Appearance,
     /// Any environment variable.
     Env {
         /// Its name.
@@ -98,6 +101,7 @@ impl FactorKind {
             Self::MachineId => "machine_id",
             Self::Cpus => "cpus",
             Self::Trust => "trust",
+            Self::Appearance => "appearance",
             Self::Env { .. } => "env",
             Self::File { .. } => "file",
             Self::Argument => "argument",
@@ -124,6 +128,9 @@ impl FactorKind {
             Self::Trust => {
                 vec!["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"]
             }
+            Self::Appearance => {
+                vec!["COLORFGBG", "COLORTERM", "DISPLAY", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "XDG_SESSION_TYPE"]
+            }
             Self::Env { variable } => vec![variable],
             Self::Git | Self::DnsSearch | Self::MachineId | Self::Cpus | Self::File { .. } | Self::Argument => vec![],
         }
@@ -146,7 +153,7 @@ impl FactorKind {
     /// Whether a level of it may be "not there at all". A machine always has a zone, a name, an account and folders.
     #[must_use]
     pub fn can_be_unset(&self) -> bool {
-        !matches!(self, Self::Timezone | Self::Hostname | Self::User | Self::Home | Self::Cwd)
+        !matches!(self, Self::Timezone | Self::Hostname | Self::User | Self::Home | Self::Cwd | Self::Appearance)
     }
 }
 

@@ -202,6 +202,7 @@ pub(crate) fn environment(script: &str) -> Environment {
         workdir: "/workspace".to_owned(),
         command: ["bash", "-c", script].map(str::to_owned).to_vec(),
         cpus: None,
+        interface: false,
     }
 }
 

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 
 mod endings;
+mod factors;
 mod harness;
 mod isolation;
 mod limits;
@@ -41,6 +42,8 @@ suite![
     machine::processors_are_the_cells,
     machine::files_are_laid_among_the_programs_too,
     machine::only_the_agents_folders_are_writable,
+    factors::every_factor_arrives,
+    factors::a_plausible_machine_is_as_closed_as_a_bare_one,
     network::every_name_and_address_ends_at_the_gateway,
     network::nothing_else_answers,
     network::an_agent_that_goes_its_own_ways_is_seen,

@@ -95,6 +95,7 @@ mod tests {
             workdir: String::from("/workspace"),
             command: vec![String::from("true")],
             cpus: None,
+            interface: false,
         }
     }
 

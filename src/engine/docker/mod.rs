@@ -170,6 +170,7 @@ impl Docker {
                 workdir: "/",
                 limits: self.options.limits,
                 cpus: None,
+                interface: false,
                 timeout: CANARY,
                 init: true,
             });
@@ -200,6 +201,7 @@ impl Docker {
             workdir: &environment.workdir,
             limits: job.limits,
             cpus: environment.cpus,
+            interface: environment.interface,
             timeout: job.timeout,
             init: true,
         });

@@ -129,6 +129,7 @@ mod tests {
             workdir: String::from("/workspace"),
             command: vec![String::from("true")],
             cpus: None,
+            interface: false,
         }
     }
 

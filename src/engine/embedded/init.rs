@@ -2,7 +2,7 @@
 //! limits, and reports. When it ends, the kernel ends whatever is left of the pod.
 
 use std::fs::File;
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::UnixStream;
@@ -29,6 +29,9 @@ use crate::capture::Outcome;
 
 /// How often the limits are looked at.
 const TICK: Duration = Duration::from_millis(20);
+
+/// Bytes that are kept of a file that the program wants.
+const WANTED_LIMIT: u64 = 128 << 20;
 
 /// How long the killed may take to die before the init stops waiting for them.
 const GRACE: Duration = Duration::from_secs(5);
@@ -150,7 +153,16 @@ fn supervise(spec: &PodSpec, control: &UnixStream) -> Result<Ended> {
         cpu_us: microseconds(usage.user_time()) + microseconds(usage.system_time()),
         outcome,
         files: before.changes(&Snapshot::take(&watched)),
+        wanted: spec.wanted.as_deref().map(read_wanted).transpose()?,
     })
+}
+
+/// The text of the file that the program wants, as far as it is kept.
+fn read_wanted(path: &str) -> Result<String> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(|| format!("opening {path}"))?;
+    file.take(WANTED_LIMIT).read_to_end(&mut bytes).with_context(|| format!("reading {path}"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn microseconds(time: nix::sys::time::TimeVal) -> u64 {

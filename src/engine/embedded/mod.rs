@@ -127,6 +127,22 @@ impl Embedded {
         self.outer.map(|first| first + u32::try_from(slot % 500).unwrap_or(0))
     }
 
+    /// As [`Engine::run`], and gives the text that the pod's file at `path` has when the agent has ended.
+    pub(in crate::engine) async fn run_and_read(
+        &self,
+        slot: usize,
+        job: &Job,
+        path: &str,
+    ) -> Result<(Capture, String), EngineError> {
+        let specify = |spec: &mut PodSpec| {
+            specify(spec, job, slot);
+            spec.wanted = Some(path.to_owned());
+        };
+        let (mut finished, traffic) = self.fly(slot, &job.cell, specify).await?;
+        let text = finished.ended.wanted.take().unwrap_or_default();
+        Ok((capture(finished, traffic), text))
+    }
+
     /// Runs a pod in a slot and gathers its traffic.
     async fn fly(
         &self,
@@ -149,9 +165,10 @@ impl Embedded {
         let told = |step: &'static str| {
             move |error: crate::gateway::GatewayError| EngineError::Failed { step, message: error.to_string() }
         };
-        gateway.client.begin(cell).await.map_err(told("beginning a cell"))?;
         let mut spec = self.spec(slot, gateway.pid);
         specify(&mut spec);
+        gateway.client.appear(spec.interface).await.map_err(told("giving the pod its looks"))?;
+        gateway.client.begin(cell).await.map_err(told("beginning a cell"))?;
         let finished = launch::run(&self.program, &spec).await?;
         let traffic = gateway.client.end(cell).await.map_err(told("ending a cell"))?;
         *place = Some(gateway);
@@ -172,13 +189,7 @@ impl Engine for Embedded {
 
     fn run<'a>(&'a self, slot: usize, job: &'a Job) -> BoxFuture<'a, Result<Capture, EngineError>> {
         async move {
-            let specify = |spec: &mut PodSpec| {
-                spec.set_environment(&job.environment, slot);
-                spec.memory_bytes = job.limits.memory_bytes;
-                spec.processes = job.limits.processes;
-                spec.timeout_ms = milliseconds(job.timeout);
-            };
-            let (finished, traffic) = self.fly(slot, &job.cell, specify).await?;
+            let (finished, traffic) = self.fly(slot, &job.cell, |spec| specify(spec, job, slot)).await?;
             Ok(capture(finished, traffic))
         }
         .boxed()
@@ -219,6 +230,13 @@ impl Engine for Embedded {
         }
         .boxed()
     }
+}
+
+fn specify(spec: &mut PodSpec, job: &Job, slot: usize) {
+    spec.set_environment(&job.environment, slot);
+    spec.memory_bytes = job.limits.memory_bytes;
+    spec.processes = job.limits.processes;
+    spec.timeout_ms = milliseconds(job.timeout);
 }
 
 fn capture(finished: Finished, traffic: Traffic) -> Capture {
@@ -262,5 +280,6 @@ fn plain(command: Vec<String>, workdir: &str) -> Environment {
         workdir: workdir.to_owned(),
         command,
         cpus: None,
+        interface: false,
     }
 }

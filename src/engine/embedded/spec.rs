@@ -76,12 +76,16 @@ pub(super) struct PodSpec {
     pub(super) command: Vec<String>,
     /// Processors to show, and which comes first.
     pub(super) cpus: Option<(u32, u32)>,
+    /// Whether the gateway is to show a network interface.
+    pub(super) interface: bool,
     /// Bytes of memory at most.
     pub(super) memory_bytes: u64,
     /// Processes and threads at most.
     pub(super) processes: u32,
     /// Deadline.
     pub(super) timeout_ms: u64,
+    /// A file inside whose text is wanted when everything has ended.
+    pub(super) wanted: Option<String>,
 }
 
 /// A file to lay.
@@ -141,6 +145,8 @@ pub(super) struct Ended {
     pub(super) outcome: Outcome,
     /// Files changed.
     pub(super) files: Vec<FileChange>,
+    /// The text of the file that was wanted, its beginning.
+    pub(super) wanted: Option<String>,
 }
 
 /// A head longer than this is not one of ours.
@@ -165,9 +171,11 @@ impl PodSpec {
             workdir: String::new(),
             command: Vec::new(),
             cpus: None,
+            interface: false,
             memory_bytes: 1 << 30,
             processes: 256,
             timeout_ms: 60_000,
+            wanted: None,
         }
     }
 
@@ -220,6 +228,7 @@ impl PodSpec {
         self.workdir.clone_from(&environment.workdir);
         self.command.clone_from(&environment.command);
         self.cpus = environment.cpus.map(|count| (count, u32::try_from(slot).unwrap_or(0).wrapping_mul(count)));
+        self.interface = environment.interface;
         self.files = environment
             .files
             .iter()
@@ -261,6 +270,7 @@ mod tests {
             workdir: "/w".to_owned(),
             command: vec!["true".to_owned()],
             cpus: Some(2),
+            interface: false,
         };
         spec.set_environment(&environment, 3);
         spec

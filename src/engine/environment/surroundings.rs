@@ -36,6 +36,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) machine_id: Option<&'a str>,
     pub(super) cpus: Option<u32>,
     pub(super) trust: Trust,
+    /// Whether the machine looks like somebody's own.
+    pub(super) plausible: bool,
 }
 
 impl<'a> Surroundings<'a> {
@@ -59,6 +61,7 @@ impl<'a> Surroundings<'a> {
             machine_id: Some(MACHINE_ID),
             cpus: None,
             trust: Trust { variables: true, system: true },
+            plausible: false,
         };
         for (index, factor) in scenario.factors.iter().enumerate() {
             let value = scenario.level(index, levels).value();
@@ -83,6 +86,7 @@ impl<'a> Surroundings<'a> {
                     let by = |way| value == Some("both") || value == Some(way);
                     around.trust = Trust { variables: by("variables"), system: by("system") };
                 }
+                FactorKind::Appearance => around.plausible = value == Some("plausible"),
                 FactorKind::BaseUrl { .. }
                 | FactorKind::Env { .. }
                 | FactorKind::File { .. }

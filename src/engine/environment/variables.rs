@@ -11,6 +11,16 @@ use crate::scenario::{FactorKind, Scenario};
 /// Where programs are, behind the target's own folders.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What a terminal window on a desktop sets: a program that looks for somebody in front of it looks for these.
+const DESKTOP: [(&str, &str); 6] = [
+    ("COLORFGBG", "15;0"),
+    ("COLORTERM", "truecolor"),
+    ("DISPLAY", ":0"),
+    ("TERM_PROGRAM", "WezTerm"),
+    ("TERM_PROGRAM_VERSION", "20240203-110809-5046fc22"),
+    ("XDG_SESSION_TYPE", "x11"),
+];
+
 /// All variables of one cell.
 pub(super) fn variables(
     scenario: &Scenario,
@@ -45,6 +55,9 @@ pub(super) fn variables(
     }
     for (name, value) in ci(around) {
         set(name, &value);
+    }
+    if around.plausible {
+        variables.extend(DESKTOP.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     variables.extend(context.variables.clone());
     variables.extend(scenario.target.env.iter().map(|(name, value)| (name.clone(), around.fill(value))));

@@ -172,6 +172,7 @@ fn kind(name: &Placed<String>, written: &Placed<FactorDocument>) -> Result<Facto
         "machine_id" => FactorKind::MachineId,
         "cpus" => FactorKind::Cpus,
         "trust" => FactorKind::Trust,
+        "appearance" => FactorKind::Appearance,
         "argument" => FactorKind::Argument,
         "env" if written.kind.is_some() => match &written.variable {
             Some(variable) => FactorKind::Env { variable: variable.value.clone() },
@@ -181,13 +182,16 @@ fn kind(name: &Placed<String>, written: &Placed<FactorDocument>) -> Result<Facto
             Some(path) => FactorKind::File { path: file_path(path)? },
             None => return Err(missing(name, written, "path", "\".config/agent.json\"")),
         },
-        known @ ("clock" | "appearance") => {
+        "clock" => {
             return Err(Refusal::at(
                 place.span.clone(),
-                format!("this version cannot vary `{known}` yet"),
-                "known, but not yet possible",
+                "`clock` cannot be varied",
+                "known, but not possible on every engine and for every agent",
             )
-            .help("remove this factor; it is listed among what was not varied"));
+            .help(
+                "remove this factor: the clock of a namespace is the machine's, and a preloaded library does not move it \
+                 for programs that are linked statically; it is listed among what was not varied",
+            ));
         }
         unknown => return Err(unknown_kind(unknown, name, written)),
     };

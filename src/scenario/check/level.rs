@@ -32,6 +32,7 @@ fn unset(kind: &FactorKind, span: &Range<usize>) -> Result<Level, Refusal> {
         FactorKind::Hostname => ("a name", "`localhost` is the plainest level"),
         FactorKind::User => ("an account", "give the account another name"),
         FactorKind::Home => ("a home folder", "name another folder"),
+        FactorKind::Appearance => ("a look", "`bare` is the plainest level"),
         _ => ("a working folder", "name another folder"),
     };
     Err(Refusal::at(span.clone(), format!("a level of {} cannot be unset", kind.name()), "cannot be unset")
@@ -80,6 +81,7 @@ fn text_level(kind: &FactorKind, text: &str, span: &Range<usize>) -> Result<(), 
         FactorKind::Ci => one_of(text, &["github", "gitlab", "generic", "none"], "CI service", span),
         FactorKind::Git => one_of(text, &["repository", "none"], "state of the workspace", span),
         FactorKind::Trust => one_of(text, &["both", "variables", "system", "none"], "way to trust a CA", span),
+        FactorKind::Appearance => one_of(text, &["bare", "plausible"], "way to look", span),
         FactorKind::MachineId if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => {
             refuse("not a machine id", String::from("write 32 hex digits in lower case"))
         }
@@ -232,7 +234,7 @@ mod tests {
     #[test]
     fn good_and_bad_levels_of_each_kind() {
         let base_url = FactorKind::BaseUrl { variable: None };
-        let given: [(&FactorKind, &[&str], &[&str]); 14] = [
+        let given: [(&FactorKind, &[&str], &[&str]); 15] = [
             (
                 &FactorKind::Timezone,
                 &["UTC", "Asia/Kolkata", "Etc/GMT+12"],
@@ -261,6 +263,7 @@ mod tests {
             (&FactorKind::Shell, &["/bin/zsh"], &["zsh", "/", "/bin/../sh"]),
             (&FactorKind::Ci, &["github", "gitlab", "generic"], &["jenkins", ""]),
             (&FactorKind::Trust, &["both", "variables", "system"], &["yes"]),
+            (&FactorKind::Appearance, &["bare", "plausible"], &["none", ""]),
             (
                 &FactorKind::MachineId,
                 &["0123456789abcdef0123456789abcdef"],

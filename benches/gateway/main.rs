@@ -1,0 +1,168 @@
+//! How many prompts of 100 KB a gateway takes, plain and under TLS, beside mitmproxy in reverse mode on the same machine, in
+//! turns. `MITMDUMP=/path/to/mitmdump cargo bench --bench gateway` prints the table; without it the gateway runs alone.
+//!
+//! Both are processes of their own on loopback and answer a model request by themselves: the gateway as its stub does,
+//! mitmproxy by a script of three lines, without any server behind it (`--set connection_strategy=lazy`). The gateway's
+//! time ends when every request has been reported to us with its body; mitmproxy is not asked to tell anybody.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "a bench prints, and fails by panicking"
+)]
+
+mod client;
+mod peer;
+
+use std::process::Stdio;
+use std::time::Instant;
+
+use client::{Load, Ticks, ticks};
+use parallax::cell::CellId;
+use parallax::gateway::protocol::Configuration;
+use parallax::gateway::serve::serve_on;
+use parallax::gateway::{Authority, GatewayClient, Sockets};
+use parallax::scenario::{Stub, Turn};
+
+/// Bytes of one prompt.
+const PROMPT: usize = 100 * 1024;
+/// Connections at once, each kept alive.
+const CONNECTIONS: usize = 8;
+/// Requests of one round; a cell's bodies are kept up to 256 MiB.
+const GATEWAY_REQUESTS: usize = 2000;
+const PEER_REQUESTS: usize = 300;
+const ROUNDS: usize = 5;
+
+/// One round.
+struct Round {
+    seconds: f64,
+    cpu: f64,
+    requests: usize,
+}
+
+impl Round {
+    fn per_second(&self) -> f64 {
+        self.requests as f64 / self.seconds
+    }
+}
+
+fn main() {
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        return serve();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(compare());
+}
+
+/// A gateway on loopback, whose port goes to standard error. One thread, as in a pod.
+fn serve() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        #[allow(clippy::print_stderr, reason = "the way to the parent that is left")]
+        {
+            eprintln!("{}", listener.local_addr().unwrap().port());
+        }
+        let sockets = Sockets { streams: vec![listener], ..Sockets::default() };
+        let _ = serve_on(tokio::io::stdin(), tokio::io::stdout(), sockets).await;
+    });
+    runtime.shutdown_background();
+}
+
+/// The gateway's side.
+struct Gateway {
+    child: tokio::process::Child,
+    client: GatewayClient,
+    port: u16,
+    authority: Authority,
+    cells: usize,
+}
+
+impl Gateway {
+    async fn start() -> Self {
+        use tokio::io::AsyncBufReadExt as _;
+        let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .arg("serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        tokio::io::BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).await.unwrap();
+        let authority = Authority::mint("Bench Root CA").unwrap();
+        let configuration = Configuration {
+            ca_certificate: authority.certificate_pem.clone(),
+            ca_key: authority.key_pem.clone(),
+            ports: Vec::new(),
+            stub: Stub { script: vec![Turn::Text(String::from("OK"))], ..Stub::default() },
+            http2: false,
+            ipv6_names: false,
+        };
+        let (reader, writer) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
+        let client = GatewayClient::start(reader, writer, configuration).await.unwrap();
+        Self { child, client, port: line.trim().parse().unwrap(), authority, cells: 0 }
+    }
+
+    async fn round(&mut self, secure: bool) -> Round {
+        self.cells += 1;
+        let cell = CellId(format!("c{:04}", self.cells));
+        let load = Load {
+            port: self.port,
+            roots: secure.then(|| self.authority.certificate_pem.clone()),
+            prompt: PROMPT,
+            connections: CONNECTIONS,
+            requests: GATEWAY_REQUESTS,
+        };
+        self.client.begin(&cell).await.unwrap();
+        let (began, before) = (Instant::now(), ticks(self.child.id().unwrap()));
+        load.run().await;
+        let traffic = self.client.end(&cell).await.unwrap();
+        let seconds = began.elapsed().as_secs_f64();
+        let Ticks(cpu) = ticks(self.child.id().unwrap()).since(&before);
+        assert_eq!(traffic.exchanges.len(), GATEWAY_REQUESTS, "every request was reported");
+        assert!(traffic.exchanges.iter().all(|exchange| exchange.body.bytes.len() >= PROMPT), "and whole");
+        Round { seconds, cpu, requests: GATEWAY_REQUESTS }
+    }
+}
+
+async fn compare() {
+    let mut gateway = Gateway::start().await;
+    let mut peer = peer::Peer::start().await;
+    println!("| | | requests/s | MB/s | CPU, ms a request |\n|---|---|---:|---:|---:|");
+    for (secure, transport) in [(false, "plain"), (true, "TLS")] {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        // In turns, so that whatever else the machine does falls on both. The first round of each is not counted.
+        for round in 0..=ROUNDS {
+            let one = gateway.round(secure).await;
+            let other = match &mut peer {
+                Some(peer) => Some(peer.round(secure).await),
+                None => None,
+            };
+            if round > 0 {
+                ours.push(one);
+                theirs.extend(other);
+            }
+        }
+        let speed = row("gateway", transport, &mut ours);
+        if !theirs.is_empty() {
+            let other = row("mitmproxy", transport, &mut theirs);
+            println!("| ratio | {transport} | {:.1} × | | {:.1} × |", speed.0 / other.0, other.1 / speed.1);
+        }
+    }
+    if peer.is_none() {
+        println!("\nmitmproxy: not here; MITMDUMP names its program");
+    }
+}
+
+/// Prints the round in the middle; gives requests a second and CPU a request.
+fn row(who: &str, transport: &str, rounds: &mut [Round]) -> (f64, f64) {
+    rounds.sort_by(|a, b| a.per_second().total_cmp(&b.per_second()));
+    let middle = &rounds[rounds.len() / 2];
+    let megabytes = middle.per_second() * PROMPT as f64 / 1e6;
+    let cpu = middle.cpu * 1e3 / middle.requests as f64;
+    println!("| {who} | {transport} | {:.0} | {megabytes:.0} | {cpu:.2} |", middle.per_second());
+    (middle.per_second(), cpu)
+}

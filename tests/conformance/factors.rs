@@ -1,0 +1,222 @@
+//! Every kind of factor, from a scenario's text to what the agent finds at two of its levels.
+
+use std::path::Path;
+
+use parallax::cell::Assignment;
+use parallax::engine::Engine;
+use parallax::engine::environment::{Context, realise};
+use parallax::scenario::{WELL_KNOWN, parse};
+
+use crate::harness::{FETCH, job};
+
+/// What a script prints where the factor is at its first and at its second level.
+struct Case {
+    factor: &'static str,
+    section: &'static str,
+    script: &'static str,
+    expected: [&'static str; 2],
+}
+
+const fn case(
+    factor: &'static str,
+    section: &'static str,
+    script: &'static str,
+    first: &'static str,
+    second: &'static str,
+) -> Case {
+    Case { factor, section, script, expected: [first, second] }
+}
+
+/// Prints a variable as the program was started with it: shells set some by themselves.
+const VARIABLE: &str = r#"
+variable() {
+    for name; do tr '\0' '\n' < /proc/$$/environ | grep "^$name=" || echo "$name unset"; done
+}
+"#;
+
+/// A line of the certificate that the context below gives.
+const CERTIFICATE: &str = "-----CONFORMANCE-----";
+
+const CASES: [Case; 20] = [
+    case(
+        "timezone",
+        "levels = ['UTC', 'Asia/Tokyo']",
+        "date +%Z; (unset TZ; date +%Z); cat /etc/timezone; readlink /etc/localtime",
+        "UTC\nUTC\nUTC\n/usr/share/zoneinfo/UTC\n",
+        "JST\nJST\nAsia/Tokyo\n/usr/share/zoneinfo/Asia/Tokyo\n",
+    ),
+    case(
+        "locale",
+        "levels = ['de_DE.UTF-8', { unset = true }]",
+        "variable LANG LC_ALL",
+        "LANG=de_DE.UTF-8\nLC_ALL=de_DE.UTF-8\n",
+        "LANG unset\nLC_ALL unset\n",
+    ),
+    case(
+        "hostname",
+        "levels = ['one', 'build-7']",
+        "uname -n; cat /etc/hostname; variable HOSTNAME",
+        "one\none\nHOSTNAME=one\n",
+        "build-7\nbuild-7\nHOSTNAME=build-7\n",
+    ),
+    case(
+        "proxy",
+        "levels = ['none', 'http://p:3128']",
+        "variable HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy",
+        "HTTP_PROXY unset\nHTTPS_PROXY unset\nALL_PROXY unset\nhttp_proxy unset\nhttps_proxy unset\nall_proxy unset\n",
+        "HTTP_PROXY=http://p:3128\nHTTPS_PROXY=http://p:3128\nALL_PROXY=http://p:3128\nhttp_proxy=http://p:3128\n\
+         https_proxy=http://p:3128\nall_proxy=http://p:3128\n",
+    ),
+    case(
+        "base_url",
+        "variable = 'U'\nlevels = ['http://a.example/v1', { unset = true }]",
+        "variable U",
+        "U=http://a.example/v1\n",
+        "U unset\n",
+    ),
+    case(
+        "user",
+        "levels = ['dev', 'wei']",
+        "id -un; echo ~; variable USER LOGNAME HOME; touch ~/x && echo writable",
+        "dev\n/home/dev\nUSER=dev\nLOGNAME=dev\nHOME=/home/dev\nwritable\n",
+        "wei\n/home/wei\nUSER=wei\nLOGNAME=wei\nHOME=/home/wei\nwritable\n",
+    ),
+    case(
+        "home",
+        "levels = ['/home/dev', '/srv/people/q']",
+        "cd; pwd; getent passwd dev | cut -d: -f6; touch x && echo writable",
+        "/home/dev\n/home/dev\nwritable\n",
+        "/srv/people/q\n/srv/people/q\nwritable\n",
+    ),
+    case("terminal", "levels = ['dumb', { unset = true }]", "variable TERM", "TERM=dumb\n", "TERM unset\n"),
+    case(
+        "ci",
+        "levels = ['none', 'github']",
+        "variable CI GITHUB_ACTIONS GITHUB_WORKSPACE GITLAB_CI",
+        "CI unset\nGITHUB_ACTIONS unset\nGITHUB_WORKSPACE unset\nGITLAB_CI unset\n",
+        "CI=true\nGITHUB_ACTIONS=true\nGITHUB_WORKSPACE=/workspace\nGITLAB_CI unset\n",
+    ),
+    case(
+        "shell",
+        "levels = ['/bin/bash', '/bin/zsh']",
+        "variable SHELL; getent passwd dev | cut -d: -f7",
+        "SHELL=/bin/bash\n/bin/bash\n",
+        "SHELL=/bin/zsh\n/bin/zsh\n",
+    ),
+    case(
+        "cwd",
+        "levels = ['/workspace', '/srv/app']",
+        "pwd -P; variable PWD; ls README.md; touch x && echo writable",
+        "/workspace\nPWD=/workspace\nREADME.md\nwritable\n",
+        "/srv/app\nPWD=/srv/app\nREADME.md\nwritable\n",
+    ),
+    case(
+        "git",
+        "levels = ['none', 'repository']",
+        "cat .git/HEAD 2> /dev/null || echo none",
+        "none\n",
+        "ref: refs/heads/main\n",
+    ),
+    case(
+        "dns_search",
+        "levels = ['none', 'corp.example']",
+        "grep ^search /etc/resolv.conf || echo none",
+        "none\n",
+        "search corp.example\n",
+    ),
+    case(
+        "machine_id",
+        "levels = ['00000000000000000000000000000001', 'none']",
+        "cat /etc/machine-id 2> /dev/null || echo none",
+        "00000000000000000000000000000001\n",
+        "none\n",
+    ),
+    case("cpus", "levels = ['none', 1]", "nproc | grep -x 1 || echo more", "", "1\n"),
+    case(
+        "trust",
+        "levels = ['variables', 'system']",
+        r#"variable SSL_CERT_FILE
+        for file in "$SSL_CERT_FILE" /etc/ssl/certs/ca-certificates.crt; do
+            grep -qe CONFORMANCE "$file" 2> /dev/null && echo trusted || echo not
+        done"#,
+        "SSL_CERT_FILE=/usr/local/share/ca-certificates/local.crt\ntrusted\nnot\n",
+        "SSL_CERT_FILE unset\nnot\ntrusted\n",
+    ),
+    case(
+        "appearance",
+        "levels = ['bare', 'plausible']",
+        r"variable TERM_PROGRAM DISPLAY
+        grep -c 'eth0:' /proc/net/dev; grep -c '^eth0.00000000.0101A8C0' /proc/net/route
+        fetch 203.0.113.77 80 / | cut -d' ' -f1; fetch api.vendor.example 80 / | cut -d' ' -f1",
+        "TERM_PROGRAM unset\nDISPLAY unset\n0\n0\nHTTP/1.1\nHTTP/1.1\n",
+        "TERM_PROGRAM=WezTerm\nDISPLAY=:0\n1\n1\nHTTP/1.1\nHTTP/1.1\n",
+    ),
+    case(
+        "any_variable",
+        "kind = 'env'\nvariable = 'ANY'\nlevels = [{ unset = true }, '']",
+        "variable ANY",
+        "ANY unset\n",
+        "ANY=\n",
+    ),
+    case(
+        "any_file",
+        "kind = 'file'\npath = '.config/any.json'\nlevels = [{ unset = true }, '{}']",
+        "cat ~/.config/any.json 2> /dev/null || echo none",
+        "none\n",
+        "{}",
+    ),
+    case(
+        "any_argument",
+        "kind = 'argument'\nlevels = [{ unset = true }, '--fast mode']",
+        r#"echo $#; echo "$@""#,
+        "0\n\n",
+        "1\n--fast mode\n",
+    ),
+];
+
+pub(crate) async fn every_factor_arrives(engine: &dyn Engine) {
+    let context = Context { ca_certificate_pem: format!("{CERTIFICATE}\n"), ..Context::default() };
+    for Case { factor, section, script, expected } in &CASES {
+        let script = serde_json::Value::from(format!("{VARIABLE}{FETCH}{script}"));
+        let text = format!(
+            "name = 'x'\n[target]\nnpm = 'x'\ncommand = ['bash', '-c', {script}, 'x']\n[factors.{factor}]\n{section}"
+        );
+        let scenario = parse(&text, "test.toml", Path::new("."), &[])
+            .unwrap_or_else(|error| panic!("{factor}: {error}: {:?}", error.underlined()));
+        // The second level first: what it brought must be gone again at the first.
+        for level in [1, 0] {
+            let environment = realise(&scenario, &Assignment(vec![level]), &context);
+            let capture = engine.run(0, &job(factor, environment)).await.unwrap();
+            let expected = expected[usize::from(level)];
+            // How many processors there are where nothing limits them is the machine's affair.
+            if !expected.is_empty() {
+                assert_eq!(capture.stdout.text(), expected, "{factor}, level {level}: {}", capture.stderr.text());
+            }
+        }
+    }
+    let missing = WELL_KNOWN.iter().filter(|name| !CASES.iter().any(|case| case.factor == **name));
+    assert_eq!(missing.copied().collect::<Vec<_>>(), ["clock"], "well-known factors without a check");
+}
+
+/// An interface with a route is no way out.
+pub(crate) async fn a_plausible_machine_is_as_closed_as_a_bare_one(engine: &dyn Engine) {
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let script = format!(
+        r"{FETCH}
+        for place in 192.168.1.1 192.168.1.57 172.17.0.1 10.0.0.1; do
+            (exec 3<>/dev/tcp/$place/{port} && printf 'x' >&3) 2> /dev/null
+        done
+        fetch 192.168.1.1 80 /router > /dev/null
+        echo done"
+    );
+    let mut environment = crate::harness::environment(&script);
+    environment.interface = true;
+    let capture = engine.run(0, &job("c0001", environment)).await.unwrap();
+    assert_eq!(capture.stdout.text(), "done\n", "{}", capture.stderr.text());
+    assert!(listener.accept().is_err(), "the pod reached a listener of this machine");
+    assert_eq!(capture.exchanges.iter().map(|e| e.target.as_str()).collect::<Vec<_>>(), ["/router"]);
+    let tried = capture.connections.iter().filter(|c| c.dialled.ends_with(&format!(":{port}"))).count();
+    assert_eq!(tried, 4, "{:?}", capture.connections);
+}
