@@ -17,20 +17,72 @@ pub(super) struct Names {
     elsewhere: BTreeSet<String>,
     /// By factor: the name that the agent uses where the level is unset, its own default, and where a level names it.
     defaults: BTreeMap<usize, String>,
+    /// By factor: the hello to its own host, as it was first seen.
+    usual: BTreeMap<usize, Aspects>,
 }
+
+/// What is compared of the TLS hellos to one name: the values of each aspect.
+type Aspects = [BTreeSet<String>; 8];
 
 impl Names {
     /// Looks at all captures' names before any is taken apart.
     pub(super) fn prepare<'a>(&mut self, captures: impl Iterator<Item = (&'a Capture, &'a Context)>) {
-        let all: Vec<(BTreeSet<&str>, &Context)> = captures.map(|(c, context)| (used(c).collect(), context)).collect();
+        let captures: Vec<(&Capture, &Context)> = captures.collect();
+        let all: Vec<(BTreeSet<&str>, &Context)> =
+            captures.iter().map(|(c, context)| (used(c).collect(), *context)).collect();
         for factor in 0..all.first().map_or(0, |(_, context)| context.factors()) {
             self.defaults.extend(default(factor, &all).map(|name| (factor, name)));
         }
-        for (names, context) in all {
+        for (names, context) in &all {
             let own = |name: &&str| self.own(context).any(|(_, host)| host == *name);
-            let others: Vec<String> = names.into_iter().filter(|name| !own(name)).map(str::to_owned).collect();
+            let others: Vec<String> = names.iter().filter(|name| !own(name)).map(|name| (*name).to_owned()).collect();
             self.elsewhere.extend(others);
         }
+        for (capture, context) in captures.iter().filter(|(capture, _)| !capture.tls.is_empty()) {
+            let mut hellos = self.hellos(capture, context);
+            let own: Vec<usize> = self.own(context).map(|(factor, _)| factor).collect();
+            for factor in own {
+                if let Some(aspects) = hellos.remove(&context.placeholder(factor)) {
+                    self.usual.entry(factor).or_insert(aspects);
+                }
+            }
+        }
+    }
+
+    /// The TLS hellos of a capture, by the names under which they go.
+    fn hellos(&self, capture: &Capture, context: &Context) -> BTreeMap<String, Aspects> {
+        let mut hellos: BTreeMap<String, Aspects> = BTreeMap::new();
+        for hello in &capture.tls {
+            for name in
+                hello.sni.as_deref().map_or_else(|| vec![String::from("(no name)")], |sni| self.of(sni, context))
+            {
+                let [alpn, ciphers, completed, groups, signatures, extensions, order, ja4] =
+                    hellos.entry(name).or_default();
+                alpn.insert(hello.alpn.join(","));
+                // Clients that grease put a random value in: 0a0a, 1a1a, …
+                let greased = |suite: &&String| {
+                    let b = suite.as_bytes();
+                    b.len() == 4 && b[0] == b[2] && b[1] == b[3] && b[1].eq_ignore_ascii_case(&b'a')
+                };
+                ciphers
+                    .insert(hello.cipher_suites.iter().filter(|s| !greased(s)).cloned().collect::<Vec<_>>().join(" "));
+                completed.insert(String::from(if hello.completed { "completed" } else { "broken off" }));
+                if let Some(detail) = &hello.detail {
+                    let mut sorted = detail.extensions.clone();
+                    sorted.sort_unstable();
+                    groups.insert(detail.groups.join(" "));
+                    signatures.insert(detail.signatures.join(" "));
+                    extensions.insert(sorted.join(" "));
+                    order.insert(if permutes(capture, detail) {
+                        String::from("permuted")
+                    } else {
+                        detail.extensions.join(" ")
+                    });
+                    ja4.insert(detail.ja4.clone());
+                }
+            }
+        }
+        hellos
     }
 
     /// The capture's own hosts, with their factors.
@@ -68,35 +120,13 @@ impl Names {
             let text = resolvers.into_iter().collect::<Vec<_>>().join("\n");
             out.push(Leaf::text(Channel::Dns, FeatureKind::Text, "dns resolvers", "DNS resolvers asked", text));
         }
-        let mut hellos: BTreeMap<String, [BTreeSet<String>; 8]> = BTreeMap::new();
-        for hello in &capture.tls {
-            for name in
-                hello.sni.as_deref().map_or_else(|| vec![String::from("(no name)")], |sni| self.of(sni, context))
-            {
-                let [alpn, ciphers, completed, groups, signatures, extensions, order, ja4] =
-                    hellos.entry(name).or_default();
-                alpn.insert(hello.alpn.join(","));
-                // Clients that grease put a random value in: 0a0a, 1a1a, …
-                let greased = |suite: &&String| {
-                    let b = suite.as_bytes();
-                    b.len() == 4 && b[0] == b[2] && b[1] == b[3] && b[1].eq_ignore_ascii_case(&b'a')
-                };
-                ciphers
-                    .insert(hello.cipher_suites.iter().filter(|s| !greased(s)).cloned().collect::<Vec<_>>().join(" "));
-                completed.insert(String::from(if hello.completed { "completed" } else { "broken off" }));
-                if let Some(detail) = &hello.detail {
-                    let mut sorted = detail.extensions.clone();
-                    sorted.sort_unstable();
-                    groups.insert(detail.groups.join(" "));
-                    signatures.insert(detail.signatures.join(" "));
-                    extensions.insert(sorted.join(" "));
-                    order.insert(if permutes(capture, detail) {
-                        String::from("permuted")
-                    } else {
-                        detail.extensions.join(" ")
-                    });
-                    ja4.insert(detail.ja4.clone());
-                }
+        let mut hellos = self.hellos(capture, context);
+        // Where a level says plain HTTP, nothing can be seen of how the agent speaks TLS to that host: what the level asks
+        // for is no difference, so that the usual hello stands there.
+        for (factor, _) in self.own(context) {
+            let plain = context.forms(factor).iter().any(|form| form.text.starts_with("http://"));
+            if let (true, Some(usual)) = (plain, self.usual.get(&factor)) {
+                hellos.entry(context.placeholder(factor)).or_insert_with(|| usual.clone());
             }
         }
         for (name, aspects) in hellos {

@@ -1,12 +1,14 @@
 //! The **interface** of a plausible machine: `eth0` with an address and a default route, for those who look. No packet
-//! takes it: every address is local before a route is asked.
+//! takes it: every address is local, those of its own network too.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use futures_util::TryStreamExt as _;
+use rtnetlink::packet_route::route::{RouteMessage, RouteScope, RouteType};
 use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
 use super::GatewayError;
+use super::network::{LO, LOCAL_TABLE};
 
 /// The interface, and its other end, without which it would have no carrier. Both look like a machine's own.
 const ENDS: [(&str, [u8; 6]); 2] =
@@ -43,6 +45,9 @@ async fn make(handle: &Handle) -> Result<(), rtnetlink::Error> {
         handle.link().set(message).execute().await?;
     }
     let index = index(handle, name).await?;
+    // First this one: the kernel looks up its local and its main table as one, in which the network's route, being longer
+    // than the route of every address to `lo`, would lead out of the gateway's sight. Of two as long the local one wins.
+    handle.route().add(local()).execute().await?;
     handle.address().add(index, IpAddr::V4(ADDRESS), PREFIX).execute().await?;
     let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(ROUTER).output_interface(index).build();
     handle.route().add(route).execute().await
@@ -52,7 +57,19 @@ async fn make(handle: &Handle) -> Result<(), rtnetlink::Error> {
 async fn remove(handle: &Handle) -> Result<(), rtnetlink::Error> {
     let [(name, _), _] = ENDS;
     let index = index(handle, name).await?;
-    handle.link().del(index).execute().await
+    handle.link().del(index).execute().await?;
+    handle.route().del(local()).execute().await
+}
+
+/// The route of the interface's network to `lo`.
+fn local() -> RouteMessage {
+    RouteMessageBuilder::<Ipv4Addr>::new()
+        .destination_prefix(Ipv4Addr::new(192, 168, 1, 0), PREFIX)
+        .output_interface(LO)
+        .table_id(LOCAL_TABLE)
+        .kind(RouteType::Local)
+        .scope(RouteScope::Host)
+        .build()
 }
 
 async fn index(handle: &Handle, name: &str) -> Result<u32, rtnetlink::Error> {

@@ -14,10 +14,10 @@ use super::redirect::{self, Family};
 use super::watch::Watch;
 
 /// Index of `lo`: always the first interface of a namespace.
-const LO: u32 = 1;
+pub(super) const LO: u32 = 1;
 
 /// The kernel's table of local addresses.
-const LOCAL_TABLE: u32 = 255;
+pub(super) const LOCAL_TABLE: u32 = 255;
 
 /// Where IPv6 is switched off in a fresh namespace. Not writable in a container, whose engine sets it instead.
 const DISABLE_IPV6: [&str; 2] = ["/proc/sys/net/ipv6/conf/all/disable_ipv6", "/proc/sys/net/ipv6/conf/lo/disable_ipv6"];
