@@ -67,8 +67,9 @@ fn a_finding_reproduces_where_it_is_true_and_does_not_where_it_is_not() {
     let Some(place) = place() else { return };
     let place = place.path();
     run(place, &["--quiet"]);
-    let replay =
-        |engine: &str, more: &[&str]| parallax(place, &[&["replay", "run", "1", "--engine", engine], more].concat());
+    let replay = |engine: &str, more: &[&str]| {
+        parallax(place, &[&["replay", "run", "1", "--engine", engine][..], more].concat())
+    };
     let again = replay("exec:python3 simulator.py", &["--json"]);
     assert_eq!(again.status.code(), Some(0), "{again:?}");
     let told: Value = serde_json::from_slice(&again.stdout).unwrap();
