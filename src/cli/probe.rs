@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
+use std::fmt::Write as _;
 
 use super::console;
 use super::exit::Exit;
@@ -160,14 +161,15 @@ fn text_of(name: &str, discovery: &Discovery, suggestions: &[Suggestion], most: 
     out.push_str("# Factors that the scenario could have, to be pasted at its end. Take out what does not matter.\n");
     for suggestion in suggestions.iter().take(most) {
         // The name of a file in the reason must not end the comment.
-        out.push_str(&format!(
+        let _ = write!(
+            out,
             "\n# {}\n{}",
             escape::terminal(&suggestion.because),
             suggestion.toml.lines().map(|line| escape::terminal(line) + "\n").collect::<String>()
-        ));
+        );
     }
     if suggestions.len() > most {
-        out.push_str(&format!("\n# {} more: --most {} or --json\n", suggestions.len() - most, suggestions.len()));
+        let _ = write!(out, "\n# {} more: --most {} or --json\n", suggestions.len() - most, suggestions.len());
     }
     out
 }

@@ -99,7 +99,7 @@ impl Page {
         };
         self.labelled("not varied", &safe(&not_varied));
         for signal in &findings.power.unexplained {
-            self.labelled("unexplained", &safe(signal));
+            self.labelled("no rule", &safe(signal));
         }
         for note in &findings.notes {
             self.labelled("note", &safe(note));

@@ -75,7 +75,7 @@ fn outside(root: &Path, path: &str) -> Option<PathBuf> {
         let file = root.join(rest);
         match std::fs::read_link(&file) {
             // Absolute links are meant inside the pod.
-            Ok(link) if link.is_absolute() => path = link.to_str()?.to_owned(),
+            Ok(link) if link.is_absolute() => link.to_str()?.clone_into(&mut path),
             _ => {
                 let file = file.canonicalize().ok()?;
                 return (file.starts_with(root.canonicalize().ok()?) && file.is_file()).then_some(file);
