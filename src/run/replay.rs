@@ -77,6 +77,8 @@ pub async fn run(
         same_target(&manifest.target, &prepared.engine.target())?;
         let redactor = Redactor::new(&request.scenario);
         let mut runs = Vec::new();
+        let cells = order.len();
+        listener(Event::Planned { round: 0, phase: Phase::Confirm, cells, expected_total: cells });
         for (n, side) in order.into_iter().enumerate() {
             let levels = if side == Side::Baseline { baseline } else { variant };
             let cell = Cell {
