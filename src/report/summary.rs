@@ -176,7 +176,9 @@ pub(super) fn effect(finding: &Finding) -> String {
         }
         text = format!("{text}: {}", parts.join(", "));
     }
-    if let Some(bits) = effect.interaction_bits.filter(|bits| bits.abs() >= LEAST_SHOWN) {
+    // Of two factors it is what only both together tell.
+    let of_more = |bits: &f64| effect.shares.len() > 2 && bits.abs() >= LEAST_SHOWN;
+    if let Some(bits) = effect.interaction_bits.filter(of_more) {
         text = format!("{text}; interaction information {bits:.2} bits");
     }
     if effect.distinguishable > 0 {
