@@ -55,7 +55,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Args)]
 pub(super) struct ScenarioArguments {
     /// The scenario file
-    scenario: PathBuf,
+    pub(super) scenario: PathBuf,
     /// Change a value of the scenario, such as target.version=1.2.3
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -216,7 +216,7 @@ fn overrides_of(out: &Path) -> Result<Vec<String>, Failure> {
 }
 
 /// Waits for Ctrl-C or a request to end.
-async fn interrupt(cancel: CancellationToken, progress: Arc<Progress>) {
+pub(super) async fn interrupt(cancel: CancellationToken, progress: Arc<Progress>) {
     let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else { return };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}

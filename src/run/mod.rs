@@ -1,11 +1,14 @@
 //! **Running**: bounded concurrency, retries, cancellation, redaction before disk. Takes a scenario and a place to keep
 //! the run, gives findings; it decides nothing about what to run.
 
+pub mod bisect;
 pub mod driver;
 pub mod event;
 pub mod fold;
 pub mod redact;
 pub mod session;
+mod stock;
+pub mod trial;
 pub mod usage;
 
 #[cfg(test)]

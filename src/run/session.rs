@@ -29,7 +29,7 @@ use crate::scenario::Scenario;
 use crate::store::{Folder, Manifest, Recorded, StoreError};
 
 /// How long pods may take to end when a run is over.
-const CLOSING: Duration = Duration::from_secs(30);
+pub(super) const CLOSING: Duration = Duration::from_secs(30);
 /// The common name of the authority: agents can see it, so it is one that any company's network could have.
 const AUTHORITY: &str = "Network Root CA";
 
@@ -187,7 +187,7 @@ fn earlier(request: &Request, scenario: &Scenario) -> Result<Option<Earlier>, Ru
 }
 
 /// Refuses to mix cells of two different programs in one run.
-fn same_target(before: &TargetFacts, now: &TargetFacts) -> Result<(), RunError> {
+pub(super) fn same_target(before: &TargetFacts, now: &TargetFacts) -> Result<(), RunError> {
     let differs = before.executable_sha256 != now.executable_sha256 || before.version != now.version;
     if !differs {
         return Ok(());
@@ -204,12 +204,12 @@ fn same_target(before: &TargetFacts, now: &TargetFacts) -> Result<(), RunError> 
 }
 
 /// An engine, ready, and what it must be told of each cell.
-struct Prepared {
-    engine: Arc<dyn Engine>,
-    make_job: MakeJob,
+pub(super) struct Prepared {
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) make_job: MakeJob,
 }
 
-async fn prepare(request: &Request, id: &str, seed: u64, listener: &Listener) -> Result<Prepared, RunError> {
+pub(super) async fn prepare(request: &Request, id: &str, seed: u64, listener: &Listener) -> Result<Prepared, RunError> {
     let scenario = &request.scenario;
     let kind = select::choose(request.engine.clone(), &scenario.target.source).await?;
     if let Kind::External(program) = kind {
@@ -270,7 +270,7 @@ fn make_job(scenario: &Scenario, installed: &Installed, authority: &Authority) -
     })
 }
 
-fn new_manifest(
+pub(super) fn new_manifest(
     request: &Request,
     redactor: &Redactor,
     scenario: &Scenario,
@@ -327,6 +327,6 @@ pub fn random_seed() -> u64 {
     u64::from(rand::random::<u32>())
 }
 
-fn random_id() -> String {
+pub(super) fn random_id() -> String {
     format!("{:016x}", rand::random::<u64>())
 }
