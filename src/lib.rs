@@ -23,5 +23,6 @@ pub mod gateway;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod series;
 pub mod store;
 pub mod wire;

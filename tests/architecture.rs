@@ -17,12 +17,13 @@ const CORE: [&str; 9] =
     ["cell", "capture", "scenario", "wire", "design", "feature", "attribution", "finding", "campaign"];
 
 /// The parts beside the core, and what each may use.
-const EFFECTS: [(&str, &[&str]); 7] = [
+const EFFECTS: [(&str, &[&str]); 8] = [
+    ("series", &["cell", "capture", "scenario", "design", "feature", "finding"]),
     ("gateway", &["cell", "capture", "scenario", "wire"]),
     ("engine", &["cell", "capture", "scenario", "gateway"]),
     ("store", &["cell", "capture", "scenario", "finding", "engine::target"]),
-    ("report", &["cell", "capture", "scenario", "feature", "finding", "store::Manifest"]),
-    ("run", &["cell", "capture", "scenario", "finding", "campaign", "engine", "gateway", "store"]),
+    ("report", &["cell", "capture", "scenario", "feature", "finding", "series", "store::Manifest"]),
+    ("run", &["cell", "capture", "scenario", "finding", "campaign", "engine", "gateway", "store", "series", "design"]),
     (
         "attestation",
         &["cell", "capture", "scenario", "design", "feature", "finding", "engine::target", "store::Manifest"],
@@ -41,6 +42,7 @@ const EFFECTS: [(&str, &[&str]); 7] = [
             "report",
             "run",
             "attestation",
+            "series",
         ],
     ),
 ];

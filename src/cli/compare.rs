@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use crate::finding::compare::{Change, Compared, compare};
 use crate::finding::{Finding, Findings};
-use crate::report::escape;
+use crate::report::{Sarif, escape};
 use crate::store::{Folder, Manifest};
 
 /// Arguments of `parallax compare`.
@@ -39,6 +39,8 @@ enum Format {
     Markdown,
     /// For machines
     Json,
+    /// For code-scanning services: SARIF 2.1.0 with baselineState
+    Sarif,
 }
 
 struct Run {
@@ -61,6 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             });
             console::say(&serde_json::to_string_pretty(&document).unwrap_or_default());
         }
+        Format::Sarif => console::print(&Sarif.compared(&compared, &new.findings, &new.manifest)),
     }
     Ok(if alarms > 0 { Exit::Findings } else { Exit::Clean })
 }

@@ -2,6 +2,7 @@
 
 mod analyse;
 mod badge;
+mod bisect;
 mod certify;
 mod clean;
 mod compare;
@@ -26,7 +27,9 @@ mod replay;
 mod report;
 mod run;
 mod schema;
+mod series;
 mod show;
+mod sweep;
 mod verify;
 
 use std::path::Path;
@@ -70,6 +73,10 @@ enum Command {
     Export(export::Arguments),
     /// Compare the findings of two runs; exit code 1 where something new is neither explained nor disclosed
     Compare(compare::Arguments),
+    /// Find the versions in which findings appear and go
+    Bisect(bisect::Arguments),
+    /// Run a scenario for many versions or targets, into one matrix of targets and findings
+    Sweep(sweep::Arguments),
     /// Make a key pair for signing statements
     Keygen(keygen::Arguments),
     /// State what a run showed, signed: a DSSE envelope with an in-toto statement
@@ -122,6 +129,8 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Bisect(arguments) => bisect::run(&arguments),
+        Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Certify(arguments) => certify::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

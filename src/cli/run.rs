@@ -61,7 +61,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Args)]
 pub(super) struct ScenarioArguments {
     /// The scenario file
-    scenario: PathBuf,
+    pub(super) scenario: PathBuf,
     /// Change a value of the scenario, such as target.version=1.2.3
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,

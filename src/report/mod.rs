@@ -12,6 +12,7 @@ mod html;
 mod json;
 mod junit;
 mod markdown;
+mod matrix;
 pub mod observed;
 mod sarif;
 mod summary;
@@ -19,6 +20,7 @@ mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 mod text;
+mod trail;
 
 pub use difference::Difference;
 pub use har::archive;
@@ -26,11 +28,13 @@ pub use html::Html;
 pub use json::Json;
 pub use junit::Junit;
 pub use markdown::Markdown;
+pub use matrix::{Column as MatrixColumn, Matrix};
 pub use observed::Observed;
 pub use sarif::Sarif;
 pub use table::{Form, Table};
 pub use text::Text;
 pub(crate) use text::wrap;
+pub use trail::Trail;
 
 use crate::finding::Findings;
 use crate::store::Manifest;

@@ -5,6 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{Report, escape, summary};
+use crate::finding::compare::{Change, Compared};
 use crate::finding::{Class, Finding, Findings, Verdict};
 use crate::scenario::Severity;
 use crate::store::Manifest;
@@ -23,7 +24,39 @@ pub struct Sarif;
 
 impl Report for Sarif {
     fn render(&self, findings: &Findings, manifest: &Manifest) -> Vec<u8> {
-        let rules: Vec<Value> = CLASSES
+        let results = findings.findings.iter().map(|one| result(one, manifest)).collect();
+        log(findings, manifest, results)
+    }
+}
+
+impl Sarif {
+    /// The findings of the newer of two runs, each with what became of it since the older one (`baselineState`), and
+    /// those that are gone.
+    #[must_use]
+    pub fn compared(&self, compared: &[Compared], findings: &Findings, manifest: &Manifest) -> Vec<u8> {
+        let results = compared.iter().filter_map(|one| {
+            let mut result = result(one.latest()?, manifest);
+            result.as_object_mut()?.insert("baselineState".into(), json!(state(one.change)));
+            result["properties"]["change"] = json!(one.change);
+            Some(result)
+        });
+        log(findings, manifest, results.collect())
+    }
+}
+
+/// SARIF's word (§3.27.24). What one run noticed and did not confirm is no sign of a change.
+fn state(change: Change) -> &'static str {
+    match change {
+        Change::New => "new",
+        Change::Changed => "updated",
+        Change::Gone => "absent",
+        Change::Unchanged | Change::Unsettled => "unchanged",
+    }
+}
+
+/// The whole log around its results.
+fn log(findings: &Findings, manifest: &Manifest, results: Vec<Value>) -> Vec<u8> {
+    let rules: Vec<Value> = CLASSES
             .iter()
             .map(|class| {
                 json!({
@@ -34,39 +67,38 @@ impl Report for Sarif {
                 })
             })
             .collect();
-        let note = |level: &str, text: &str| json!({ "level": level, "message": { "text": message(text) } });
-        let mut notifications: Vec<Value> = findings.notes.iter().map(|text| note("warning", text)).collect();
-        let seen = findings.power.unexplained.iter().take(100);
-        notifications.extend(seen.map(|text| note("note", &format!("Seen and not confirmed: {text}"))));
-        notifications.push(note("note", &format!("Power: {}.", summary::power(findings).join("; "))));
-        notifications.push(note("note", &format!("Not varied: {}.", findings.not_varied.join(", "))));
-        let log = json!({
-            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-            "version": "2.1.0",
-            "runs": [{
-                "tool": { "driver": { "name": "parallax", "semanticVersion": manifest.parallax, "rules": rules } },
-                "automationDetails": { "id": format!("parallax/{}/", utf8_percent_encode(&cut(&findings.scenario), PATH)) },
-                "invocations": [{
-                    "executionSuccessful": findings.verdict != Verdict::Inconclusive,
-                    "startTimeUtc": manifest.started,
-                    "toolExecutionNotifications": notifications,
-                }],
-                "results": findings.findings.iter().map(|one| result(one, manifest)).collect::<Vec<_>>(),
-                "columnKind": "unicodeCodePoints",
-                "properties": {
-                    "verdict": findings.verdict,
-                    "cells": findings.cells,
-                    "seed": manifest.seed,
-                    "scenarioSha256": manifest.scenario_sha256,
-                    "target": manifest.target.package,
-                    "targetSha256": manifest.target.executable_sha256,
-                },
+    let note = |level: &str, text: &str| json!({ "level": level, "message": { "text": message(text) } });
+    let mut notifications: Vec<Value> = findings.notes.iter().map(|text| note("warning", text)).collect();
+    let seen = findings.power.unexplained.iter().take(100);
+    notifications.extend(seen.map(|text| note("note", &format!("Seen and not confirmed: {text}"))));
+    notifications.push(note("note", &format!("Power: {}.", summary::power(findings).join("; "))));
+    notifications.push(note("note", &format!("Not varied: {}.", findings.not_varied.join(", "))));
+    let log = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": { "name": "parallax", "semanticVersion": manifest.parallax, "rules": rules } },
+            "automationDetails": { "id": format!("parallax/{}/", utf8_percent_encode(&cut(&findings.scenario), PATH)) },
+            "invocations": [{
+                "executionSuccessful": findings.verdict != Verdict::Inconclusive,
+                "startTimeUtc": manifest.started,
+                "toolExecutionNotifications": notifications,
             }],
-        });
-        let mut bytes = escape::json(&log).into_bytes();
-        bytes.push(b'\n');
-        bytes
-    }
+            "results": results,
+            "columnKind": "unicodeCodePoints",
+            "properties": {
+                "verdict": findings.verdict,
+                "cells": findings.cells,
+                "seed": manifest.seed,
+                "scenarioSha256": manifest.scenario_sha256,
+                "target": manifest.target.package,
+                "targetSha256": manifest.target.executable_sha256,
+            },
+        }],
+    });
+    let mut bytes = escape::json(&log).into_bytes();
+    bytes.push(b'\n');
+    bytes
 }
 
 fn result(finding: &Finding, manifest: &Manifest) -> Value {
@@ -161,6 +193,26 @@ mod tests {
         assert_eq!(results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "scenarios/test.toml");
         let notes = log["runs"][0]["invocations"][0]["toolExecutionNotifications"].to_string();
         assert!(notes.contains("\\\\[click\\\\](http://evil.example)"), "a link is text: {notes}");
+    }
+
+    #[test]
+    fn what_became_of_a_finding_is_told_and_what_is_gone_is_absent() {
+        let findings = testing::findings();
+        let mut newer = findings.clone();
+        newer.findings.remove(0);
+        let compared = crate::finding::compare::compare(&findings, &newer);
+        let bytes = Sarif.compared(&compared, &newer, &testing::manifest());
+        let log: Value = serde_json::from_slice(&bytes).unwrap();
+        let results = log["runs"][0]["results"].as_array().unwrap();
+        let told: Vec<(&str, &str)> = results
+            .iter()
+            .map(|one| {
+                let id = one["partialFingerprints"]["parallaxFinding/v1"].as_str().unwrap();
+                (id, one["baselineState"].as_str().unwrap())
+            })
+            .collect();
+        assert_eq!(told[0], (findings.findings[0].id.as_str(), "absent"));
+        assert_eq!(told[1], (findings.findings[1].id.as_str(), "unchanged"));
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Driver {
             });
             let mut round =
                 Round { cells: &cells, next: absorbed, waiting: BTreeMap::new(), failed: 0, message: String::new() };
-            self.round(&mut round, procedure, writer, meter, &mut baselines).await?;
+            self.round(&mut round, &mut |records| procedure.absorb_all(records), writer, meter, &mut baselines).await?;
             let step = procedure.step();
             for line in procedure.noticed() {
                 if !noticed.contains(&line) {
@@ -155,10 +155,25 @@ impl Driver {
         }
     }
 
+    /// Runs these cells, in whose order their records are stored and absorbed.
+    ///
+    /// # Errors
+    /// As [`Driver::run`].
+    pub async fn cells(
+        &self,
+        cells: &[Cell],
+        absorb: &mut impl FnMut(Vec<Record>),
+        writer: &mut RecordWriter,
+        meter: &mut Meter,
+    ) -> Result<(), RunError> {
+        let mut round = Round { cells, next: 0, waiting: BTreeMap::new(), failed: 0, message: String::new() };
+        self.round(&mut round, absorb, writer, meter, &mut Baselines::default()).await
+    }
+
     async fn round(
         &self,
         round: &mut Round<'_>,
-        procedure: &mut impl Decider,
+        absorb: &mut impl FnMut(Vec<Record>),
         writer: &mut RecordWriter,
         meter: &mut Meter,
         baselines: &mut Baselines,
@@ -186,7 +201,7 @@ impl Driver {
                 running.spawn(slots.clone().run(slot, index, cell.clone(), (self.make_job)(cell)));
             }
             // Records go on while cells run: the slots are full before any time is spent on them.
-            self.take_ready(round, procedure, writer, meter, baselines)?;
+            self.take_ready(round, absorb, writer, meter, baselines)?;
             let mut ended = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Err(RunError::Interrupted),
@@ -217,7 +232,7 @@ impl Driver {
     fn take_ready(
         &self,
         round: &mut Round<'_>,
-        procedure: &mut impl Decider,
+        absorb: &mut impl FnMut(Vec<Record>),
         writer: &mut RecordWriter,
         meter: &mut Meter,
         baselines: &mut Baselines,
@@ -237,7 +252,7 @@ impl Driver {
             let lost = record.outcome.is_err() && too_many(round.failed, round.cells.len());
             ready.push(record);
             if lost {
-                procedure.absorb_all(ready);
+                absorb(ready);
                 return Err(RunError::Lost {
                     failed: round.failed,
                     cells: round.cells.len(),
@@ -246,7 +261,7 @@ impl Driver {
                 });
             }
         }
-        procedure.absorb_all(ready);
+        absorb(ready);
         Ok(())
     }
 }

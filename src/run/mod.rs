@@ -2,6 +2,7 @@
 //! the run, gives findings; it decides nothing about what to run.
 
 pub mod by_hand;
+pub mod bisect;
 pub mod driver;
 pub mod dummies;
 pub mod event;
@@ -10,6 +11,8 @@ pub mod redact;
 pub mod replay;
 pub mod reproduce;
 pub mod session;
+mod stock;
+pub mod trial;
 pub mod usage;
 
 #[cfg(test)]

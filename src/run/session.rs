@@ -275,7 +275,7 @@ fn make_job(scenario: &Scenario, installed: &Installed, authority: &Authority) -
     })
 }
 
-fn new_manifest(
+pub(super) fn new_manifest(
     request: &Request,
     redactor: &Redactor,
     scenario: &Scenario,

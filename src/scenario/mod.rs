@@ -9,6 +9,7 @@ mod factor;
 mod facts;
 mod levels;
 mod matrix;
+mod overlay;
 pub mod path;
 pub mod pattern;
 mod placed;
@@ -30,6 +31,7 @@ pub use error::ScenarioError;
 pub use factor::{Factor, FactorKind, Level, WELL_KNOWN};
 pub use matrix::{Matrix, MatrixKind, Stronger};
 pub use severity::{Severities, Severity};
+pub use overlay::target_settings;
 
 /// A checked scenario. Factors keep the document's order; each factor's level 0 is its baseline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

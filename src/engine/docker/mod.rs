@@ -53,7 +53,7 @@ use upper::Layers;
 
 pub use base::BASE_VARIABLE;
 pub use connection::{DockerFacts, probe};
-pub use sweep::{Report, clean};
+pub use sweep::{Report, clean, forget};
 
 /// Gateways that a slot keeps. A scenario may have hundreds of hostnames.
 const GATEWAYS: usize = 12;

@@ -77,6 +77,30 @@ async fn clean_images(client: &Client, all_images: bool, report: &mut Report) ->
     Ok(())
 }
 
+/// Removes the target images that these runs have made, but for those that something uses. Gives how many.
+///
+/// # Errors
+/// One line for a person, when the engine cannot be asked.
+pub async fn forget(runs: &[String]) -> Result<usize, String> {
+    let connection = Connection::open().await?;
+    let client = &connection.client;
+    let options = ListImagesOptionsBuilder::new().filters(&filter(LABEL)).build();
+    let images =
+        client.list_images(Some(options)).await.map_err(|error| failed("listing images")(error).to_string())?;
+    let mut gone = 0;
+    for image in images {
+        let has = |label: &str, values: &[String]| image.labels.get(label).is_some_and(|value| values.contains(value));
+        if !has(LABEL, runs) || !has(ROLE_LABEL, &[String::from("target")]) {
+            continue;
+        }
+        for name in &image.repo_tags {
+            let options = RemoveImageOptionsBuilder::new().build();
+            gone += usize::from(client.remove_image(name, Some(options), None).await.is_ok());
+        }
+    }
+    Ok(gone)
+}
+
 /// Removes containers that dead runs left behind.
 pub(super) async fn sweep_dead(client: &Client, us: &Owner) -> Result<usize, EngineError> {
     let found = list(client, OWNER_LABEL).await?;

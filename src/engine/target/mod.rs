@@ -7,6 +7,7 @@
 mod cache;
 mod client;
 mod executable;
+mod listing;
 mod local;
 mod node;
 mod npm;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use cache::{Cached, Cleaned, cache_folder, cached, clean};
 pub use client::find_program;
 pub use executable::executable_facts;
+pub use listing::{Wanted, remove, versions};
 pub use local::command_in_pod;
 pub use pypi::{POD_PYTHON, host_python};
 pub use tree::copy as copy_tree;

@@ -127,6 +127,24 @@ pub(super) async fn view(npm: &Path, package: &str, spec: &str) -> Result<String
     })
 }
 
+/// Every version that the registry has, in no order.
+pub(super) async fn versions(package: &str) -> Result<Vec<String>, EngineError> {
+    check_name(package)?;
+    let npm = client(&format!("the versions of {package}"))?;
+    let mut arguments = words(&["view", package, "versions", "--json"]);
+    arguments.extend(words(&QUIET));
+    let said = client::run(&npm, &arguments, &std::env::temp_dir(), &[]).await.map_err(failed(STEP))?;
+    if !said.success {
+        return Err(explain(package, &said));
+    }
+    match serde_json::from_str(&said.stdout) {
+        Ok(serde_json::Value::String(only)) => Ok(vec![only]),
+        Ok(value) => serde_json::from_value(value).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+    .map_err(|error| EngineError::Failed { step: STEP, message: format!("npm's list of versions: {error}") })
+}
+
 /// The version that npm would choose of those that `npm view` lists: the one tagged `latest` if it is among them, else the newest.
 fn chosen(json: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(json).ok()?;

@@ -205,6 +205,24 @@ async fn look_up(client: &Client, package: &str, python: &str) -> Result<String,
     })
 }
 
+/// Every version of a package that the index has, in no order.
+pub(super) async fn versions(package: &str, python: &str) -> Result<Vec<String>, EngineError> {
+    check(package, "latest", python)?;
+    let client = find(&format!("the versions of {package}"), python).await?;
+    let arguments = ["-m", "pip", "index", "versions", "--disable-pip-version-check", package].map(str::to_owned);
+    let said = client::run(&client.program, &arguments, Path::new("/"), &[]).await.map_err(failed(STEP))?;
+    if !said.success {
+        return Err(explain(package, python, &client, &said));
+    }
+    Ok(listed(&said.stdout))
+}
+
+/// The versions of the line `Available versions: 1.2.0, 1.1.0`.
+fn listed(said: &str) -> Vec<String> {
+    let line = said.lines().find_map(|line| line.trim().strip_prefix("Available versions:")).unwrap_or_default();
+    line.split(',').map(str::trim).filter(|version| !version.is_empty()).map(str::to_owned).collect()
+}
+
 async fn download(client: &Client, wanted: &str, python: &str, folder: &Path) -> Result<Report, EngineError> {
     fs::create_dir_all(folder.join("root")).map_err(failed(STEP))?;
     pip(client, wanted, python, folder, &[]).await
@@ -464,6 +482,12 @@ mod tests {
         {
             assert!(check(name, spec, python).is_err(), "{name} {spec} {python}");
         }
+    }
+
+    #[test]
+    fn versions_are_read_from_pips_list() {
+        assert_eq!(listed("x (2.0)\nAvailable versions: 2.0, 1.1, 1.0\n  INSTALLED: 1.0\n"), ["2.0", "1.1", "1.0"]);
+        assert!(listed("").is_empty());
     }
 
     #[test]
