@@ -1,8 +1,8 @@
 //! **Running**: bounded concurrency, retries, cancellation, redaction before disk. Takes a scenario and a place to keep
 //! the run, gives findings; it decides nothing about what to run.
 
-pub mod by_hand;
 pub mod bisect;
+pub mod by_hand;
 pub mod driver;
 pub mod dummies;
 pub mod event;

@@ -30,8 +30,8 @@ pub use document::{disclosures_json_schema, json_schema};
 pub use error::ScenarioError;
 pub use factor::{Factor, FactorKind, Level, WELL_KNOWN};
 pub use matrix::{Matrix, MatrixKind, Stronger};
-pub use severity::{Severities, Severity};
 pub use overlay::target_settings;
+pub use severity::{Severities, Severity};
 
 /// A checked scenario. Factors keep the document's order; each factor's level 0 is its baseline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
