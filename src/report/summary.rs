@@ -176,11 +176,11 @@ pub(super) fn effect(finding: &Finding) -> String {
         }
         text = format!("{text}: {}", parts.join(", "));
     }
-    if let Some(bits) = effect.interaction_bits.filter(|bits| bits.abs() >= LEAST_SHOWN) {
-        text = format!("{text}; interaction information {bits:.2} bits");
-    }
     if effect.distinguishable > 0 {
         text = format!("{text}; {} groups of environments can be told apart", effect.distinguishable);
+    }
+    if let Some(bits) = effect.interaction_bits.filter(|bits| bits.abs() >= LEAST_SHOWN) {
+        text = format!("{text}; interaction information {bits:.2} bits");
     }
     format!("{text}; Cramér's V {:.2}", effect.cramers_v)
 }
