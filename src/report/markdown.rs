@@ -184,7 +184,7 @@ mod tests {
             "echo of a level of hostname",
             "- effect: `0.81 bits: timezone alone 0.20, base_url alone 0.05, 0.56 only together; 2 groups",
             "severity high",
-            "- course: E 1.930, 3.725, 7.189,",
+            "- course: E 2.000, 4.000, 8.000,",
             "at the variant:\n\n```sh\ndocker run --env TZ=Asia/Tokyo \\\n  agent > variant.txt\n```",
             "- Power: 2 factors: all 80 combinations of levels were run, the rarest 2 times",
             "Not varied: `clock`, `cpus`",
