@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "other tests use more of it")]
 mod program;
 #[allow(dead_code, reason = "other tests use more of it")]
 mod registry;

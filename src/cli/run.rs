@@ -184,7 +184,7 @@ pub(super) fn to_folder(arguments: &Arguments) -> Result<(PathBuf, Exit), Failur
     let ended = super::block_on(async {
         let cancel = CancellationToken::new();
         tokio::spawn(interrupt(cancel.clone(), progress.clone()));
-        Box::pin(session::run(&request, &(Arc::new(move |event| heard.hear(event)) as _), &cancel)).await
+        session::run(&request, &(Arc::new(move |event| heard.hear(event)) as _), &cancel).await
     })?;
     progress.finish();
     if let Err(error) = &ended {

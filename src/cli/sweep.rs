@@ -216,7 +216,7 @@ fn text(matrix: &Matrix) -> String {
         matrix.columns.iter().filter_map(|column| Some((&column.label, column.failure.as_ref()?))).collect();
     for (label, why) in failures {
         let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
-        out.push_str(&format!("   {} could not be run: {}\n", escape::terminal(label), escape::terminal(&why)));
+        out.extend(["   ", &escape::terminal(label), " could not be run: ", &escape::terminal(&why), "\n"]);
     }
     out + &console::table(table)
 }

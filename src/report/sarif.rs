@@ -24,8 +24,8 @@ pub struct Sarif;
 
 impl Report for Sarif {
     fn render(&self, findings: &Findings, manifest: &Manifest) -> Vec<u8> {
-        let results = findings.findings.iter().map(|one| result(one, manifest)).collect();
-        log(findings, manifest, results)
+        let results: Vec<Value> = findings.findings.iter().map(|one| result(one, manifest)).collect();
+        log(findings, manifest, &results)
     }
 }
 
@@ -40,7 +40,7 @@ impl Sarif {
             result["properties"]["change"] = json!(one.change);
             Some(result)
         });
-        log(findings, manifest, results.collect())
+        log(findings, manifest, &results.collect::<Vec<_>>())
     }
 }
 
@@ -55,7 +55,7 @@ fn state(change: Change) -> &'static str {
 }
 
 /// The whole log around its results.
-fn log(findings: &Findings, manifest: &Manifest, results: Vec<Value>) -> Vec<u8> {
+fn log(findings: &Findings, manifest: &Manifest, results: &[Value]) -> Vec<u8> {
     let rules: Vec<Value> = CLASSES
             .iter()
             .map(|class| {

@@ -82,7 +82,7 @@ impl Trail<'_> {
         out
     }
 
-    fn head(&self) -> String {
+    fn head(self) -> String {
         let trace = self.0;
         let ends = match (trace.versions.first(), trace.versions.last()) {
             (Some(first), Some(last)) => format!("{first} to {last}"),
@@ -101,7 +101,7 @@ impl Trail<'_> {
         )
     }
 
-    fn remarks(&self) -> Vec<String> {
+    fn remarks(self) -> Vec<String> {
         let lost = self.0.lost.iter().map(|(version, why)| {
             let why: Vec<&str> = why.split_whitespace().collect();
             format!("{version} could not be judged: {}", why.join(" ").chars().take(300).collect::<String>())
@@ -110,7 +110,7 @@ impl Trail<'_> {
     }
 
     /// `2.1.80 no · 2.1.91 yes`, the oldest first.
-    fn looked(&self, traced: &Traced) -> String {
+    fn looked(self, traced: &Traced) -> String {
         let seen = self.0.versions.iter().filter_map(|version| {
             let sighting = traced.sightings.get(version)?;
             let word = sighting.verdict().map_or("unclear", |seen| if seen { "yes" } else { "no" });

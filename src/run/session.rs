@@ -75,6 +75,11 @@ pub struct Ended {
 /// # Errors
 /// When the run did not come to its end. What was done is in the folder and can be gone on with.
 pub async fn run(request: &Request, listener: &Listener, cancel: &CancellationToken) -> Result<Ended, RunError> {
+    // What a session keeps across its waits is large; whoever waits for it need not carry that.
+    Box::pin(whole(request, listener, cancel)).await
+}
+
+async fn whole(request: &Request, listener: &Listener, cancel: &CancellationToken) -> Result<Ended, RunError> {
     let began = Instant::now();
     let redactor = Redactor::new(&request.scenario);
     let open_scenario = Arc::new(redactor.scenario(&request.scenario));

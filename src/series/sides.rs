@@ -152,6 +152,7 @@ pub(super) mod tests {
     }
 
     /// A covert finding.
+    #[allow(clippy::needless_pass_by_value, reason = "a list is what a finding has")]
     pub(in crate::series) fn finding(factors: &[&str], place: &str, rule: Vec<Rule>) -> Finding {
         let finding = serde_json::json!({
             "id": "f1", "channel": "body", "places": [place], "factors": factors, "order": factors.len(), "rule": rule,

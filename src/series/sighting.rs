@@ -190,7 +190,7 @@ impl Reading {
             }
             let usual = self.usual(index, bases);
             let at_place = stems.contains(&stem(&feature.place));
-            if !at_place && !(covert && self.has_values(finding, sides, index, variants)) {
+            if !(at_place || covert && self.has_values(finding, sides, index, variants)) {
                 continue;
             }
             let other = |cell: &usize| {
