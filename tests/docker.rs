@@ -364,20 +364,20 @@ async fn a_gateway_that_dies_is_replaced() {
 async fn what_a_dead_run_left_is_swept_and_what_lives_is_not() {
     let Some((engine, options)) = open(bare()).await else { return };
     shell(&engine, "true").await;
-    let live = containers(&options.run);
-    assert!(!live.is_empty());
-    let inspected = Command::new("docker")
-        .args(["inspect", "--format", "{{index .Config.Labels \"dev.parallax.owner\"}} {{.Config.Image}}", &live[0]])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&inspected.stdout).into_owned();
-    let (owner, image) = text.trim().split_once(' ').unwrap();
+    // The agent's container may go at any moment; the gateway's stays.
+    let told = containers(&options.run).into_iter().find_map(|container| {
+        let format = "{{index .Config.Labels \"dev.parallax.owner\"}} {{.Config.Image}}";
+        let inspected = Command::new("docker").args(["inspect", "--format", format, &container]).output().unwrap();
+        let text = String::from_utf8_lossy(&inspected.stdout).trim().to_owned();
+        text.split_once(' ').map(|(owner, image)| (owner.to_owned(), image.to_owned()))
+    });
+    let (owner, image) = told.expect("a live run has a gateway");
     // A process that was started in another tick than ours.
     let dead = format!("{}/1", owner.rsplit_once('/').unwrap().0);
     for (run, owner) in [("deadrun1", dead.as_str()), ("elsewhere", "0000/0000/0/1/1")] {
         let labels = [format!("{LABEL}={run}"), format!("dev.parallax.owner={owner}")];
         let made = Command::new("docker")
-            .args(["create", "--network", "none", "--label", &labels[0], "--label", &labels[1], image, "true"])
+            .args(["create", "--network", "none", "--label", &labels[0], "--label", &labels[1], &image, "true"])
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
