@@ -184,9 +184,6 @@ pub(super) fn effect(finding: &Finding) -> String {
     if effect.distinguishable > 0 {
         text = format!("{text}; {} groups of environments can be told apart", effect.distinguishable);
     }
-    if let Some(bits) = effect.interaction_bits.filter(|bits| bits.abs() >= LEAST_SHOWN) {
-        text = format!("{text}; interaction information {bits:.2} bits");
-    }
     format!("{text}; Cramér's V {:.2}", effect.cramers_v)
 }
 
