@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn a_covert_difference_that_is_not_known_is_a_candidate() {
         let (_, sides) = marked();
-        let reading = reading(|levels, _| format!("{} Today", apostrophe(levels[1] != 0)));
+        let reading = reading(|levels, _| format!("{} There", apostrophe(levels[1] != 0)));
         let candidates = reading.candidates(&[]);
         assert!(candidates.iter().any(|one| one.place.contains("system")), "{candidates:?}");
         assert!(reading.candidates(&[&sides]).is_empty());
