@@ -3,7 +3,9 @@
 //!
 //! Where Python is missing these tests say so and pass, unless `PARALLAX_REQUIRE` names `python`.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod program;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -34,30 +36,6 @@ levels = ["en_US.UTF-8", "de_DE.UTF-8", "ja_JP.UTF-8"]
 [design]
 budget = 400
 "#;
-
-/// A folder with the scenario and the document's simulator. `None` where there is no Python to run it.
-fn place() -> Option<tempfile::TempDir> {
-    if Command::new("python3").arg("--version").output().is_err() {
-        let required = std::env::var("PARALLAX_REQUIRE").unwrap_or_default();
-        assert!(!required.split([',', ' ']).any(|one| one == "python"), "python is required, but not there");
-        eprintln!("skipped: there is no python3");
-        return None;
-    }
-    let place = tempfile::tempdir().unwrap();
-    std::fs::write(place.path().join("scenario.toml"), SCENARIO).unwrap();
-    std::fs::write(place.path().join("simulator.py"), simulator()).unwrap();
-    Some(place)
-}
-
-/// The simulator as the document has it.
-fn simulator() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/external-engine.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let (_, rest) = text.split_once("<!-- simulator.py -->\n```python\n").unwrap();
-    let (simulator, _) = rest.split_once("\n```\n").unwrap();
-    assert!(simulator.lines().count() <= 40, "the example is to stay short");
-    format!("{simulator}\n")
-}
 
 fn parallax(place: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_parallax"))
@@ -92,7 +70,7 @@ fn open(place: &Path, run: &str) -> Vec<Value> {
 
 #[test]
 fn the_documents_simulator_is_found_out_exactly_and_its_innocent_variant_is_not() {
-    let Some(place) = place() else { return };
+    let Some(place) = program::simulated(SCENARIO) else { return };
     let place = place.path();
     let output = run(place, "python3 simulator.py", "marked", &["--seed", "3"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -126,7 +104,7 @@ fn the_documents_simulator_is_found_out_exactly_and_its_innocent_variant_is_not(
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_again_and_after_an_end_in_between() {
-    let Some(place) = place() else { return };
+    let Some(place) = program::simulated(SCENARIO) else { return };
     let place = place.path();
     run(place, "python3 simulator.py", "first", &["--seed", "5"]);
     let findings = read(place, "first/findings.json");
@@ -149,7 +127,7 @@ fn the_same_seed_gives_the_same_bytes_again_and_after_an_end_in_between() {
 
 #[test]
 fn a_program_that_fails_is_an_engine_that_failed() {
-    let Some(place) = place() else { return };
+    let Some(place) = program::simulated(SCENARIO) else { return };
     let place = place.path();
     std::fs::write(place.join("broken.sh"), "read line\necho 'the farm is on fire' >&2\nexit 9\n").unwrap();
     let output = run(place, "sh broken.sh", "broken", &["--jobs", "2"]);
@@ -225,7 +203,7 @@ for line in sys.stdin:
 
 #[test]
 fn what_goes_with_a_text_or_a_request_is_told_with_it_and_a_blank_line_alone_is_covert() {
-    let Some(place) = place() else { return };
+    let Some(place) = program::simulated(SCENARIO) else { return };
     let place = place.path();
     std::fs::write(place.join("blocks.py"), BLOCKS).unwrap();
     let told = |mode: &str| {

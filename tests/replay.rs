@@ -3,7 +3,9 @@
 //!
 //! Where Python is missing these tests say so and pass, unless `PARALLAX_REQUIRE` names `python`.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod program;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -38,23 +40,6 @@ fn parallax(place: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// A folder with the scenario, the simulator, and a run that found its marker. `None` where there is no Python.
-fn place() -> Option<tempfile::TempDir> {
-    if Command::new("python3").arg("--version").output().is_err() {
-        let required = std::env::var("PARALLAX_REQUIRE").unwrap_or_default();
-        assert!(!required.split([',', ' ']).any(|one| one == "python"), "python is required, but not there");
-        eprintln!("skipped: there is no python3");
-        return None;
-    }
-    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/external-engine.md");
-    let text = std::fs::read_to_string(document).unwrap();
-    let (_, rest) = text.split_once("<!-- simulator.py -->\n```python\n").unwrap();
-    let place = tempfile::tempdir().unwrap();
-    std::fs::write(place.path().join("scenario.toml"), SCENARIO).unwrap();
-    std::fs::write(place.path().join("simulator.py"), rest.split_once("\n```\n").unwrap().0).unwrap();
-    Some(place)
-}
-
 fn run(place: &Path, more: &[&str]) -> Output {
     let arguments = ["run", "scenario.toml", "--engine", "exec:python3 simulator.py", "--seed", "3", "--out", "run"];
     let output = parallax(place, &[&arguments[..], more].concat());
@@ -64,7 +49,7 @@ fn run(place: &Path, more: &[&str]) -> Output {
 
 #[test]
 fn a_finding_reproduces_where_it_is_true_and_does_not_where_it_is_not() {
-    let Some(place) = place() else { return };
+    let Some(place) = program::simulated(SCENARIO) else { return };
     let place = place.path();
     run(place, &["--quiet"]);
     let replay = |engine: &str, more: &[&str]| {
@@ -88,7 +73,7 @@ fn a_finding_reproduces_where_it_is_true_and_does_not_where_it_is_not() {
 
 #[test]
 fn what_the_command_line_changed_and_what_the_scenario_says_go_with_a_finding() {
-    let Some(place) = place() else { return };
+    let Some(place) = program::simulated(SCENARIO) else { return };
     let place = place.path();
     run(place, &["--quiet", "--set", "target.prompt=it's OK", "--budget", "300"]);
     let findings: Value = serde_json::from_slice(&std::fs::read(place.join("run/findings.json")).unwrap()).unwrap();
@@ -108,7 +93,7 @@ fn what_the_command_line_changed_and_what_the_scenario_says_go_with_a_finding() 
 
 #[test]
 fn a_run_tells_programs_how_far_it_is() {
-    let Some(place) = place() else { return };
+    let Some(place) = program::simulated(SCENARIO) else { return };
     let output = run(place.path(), &["--progress", "json"]);
     let said = String::from_utf8(output.stderr).unwrap();
     let events: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

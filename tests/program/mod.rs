@@ -58,3 +58,21 @@ pub(crate) fn toy_run(scenario: &str, seed: u64, place: &Path) -> Option<PathBuf
     assert!([0, 1].contains(&code(&output)), "{}", shown(&output));
     Some(out)
 }
+
+/// A folder with this scenario as `scenario.toml` and the simulator that `docs/external-engine.md` shows as
+/// `simulator.py`. `None` where there is no Python to run it.
+pub(crate) fn simulated(scenario: &str) -> Option<tempfile::TempDir> {
+    let python = Command::new("python3").arg("--version").output().is_ok();
+    if !python && !missing("python", "there is no python3") {
+        return None;
+    }
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/external-engine.md");
+    let text = std::fs::read_to_string(document).unwrap();
+    let (_, rest) = text.split_once("<!-- simulator.py -->\n```python\n").unwrap();
+    let (simulator, _) = rest.split_once("\n```\n").unwrap();
+    assert!(simulator.lines().count() <= 40, "the example is to stay short");
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("scenario.toml"), scenario).unwrap();
+    std::fs::write(place.path().join("simulator.py"), format!("{simulator}\n")).unwrap();
+    Some(place)
+}
