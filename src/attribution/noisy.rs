@@ -17,16 +17,18 @@ use crate::design::randomise::{self, Generator};
 
 /// Factors of one rule.
 const DEEPEST: usize = 3;
-/// Fresh runs inside a trigger before a further factor is looked for.
-const CONTEXTS: usize = 24;
+/// Fresh runs inside a trigger before a further factor is looked for. They are the same for all signals that name it.
+const CONTEXTS: usize = 16;
 /// A level stands clear on one side at this log-likelihood ratio.
 const CLEAR: f64 = 2.5;
 /// Runs of one level at most, while it does not stand clear.
 const MOST_OF_A_LEVEL: usize = 8;
 
 /// Random cells that a signal may ask for when the cover phase leaves it in doubt. They are the same for all signals, so
-/// they are paid once.
+/// they are paid once …
 const MORE: usize = 48;
+/// … and asked for in parts: what chance made leaves its doubt behind with a few more runs as often as with all of them.
+const PART: usize = 16;
 
 /// The cells that signals in doubt share.
 #[must_use]
@@ -41,6 +43,8 @@ pub struct Surroundings {
     pub cover: usize,
     /// The cells that signals in doubt share.
     pub more: Arc<[Assignment]>,
+    /// Of the run: what is drawn for a trigger is the same for all signals.
+    pub seed: u64,
     /// Signals that are looked at in this run.
     pub signals: usize,
 }
@@ -48,7 +52,7 @@ pub struct Surroundings {
 /// Explains one noisy signal from its cover runs and further ones. It asks for runs only after every deterministic signal
 /// has what it needs: what can be known for certain must not starve for what may be chance.
 pub async fn explain(board: Board, signal: Signal, around: Surroundings, mut generator: Generator) -> Explanation {
-    let Surroundings { cover, more, signals } = around;
+    let Surroundings { cover, more, seed, signals } = around;
     let space = board.space();
     let strictness = permutation::strictness(signals);
     // Where what it stands in is missing, nothing can be seen of it: that is another signal's to tell.
@@ -60,11 +64,18 @@ pub async fn explain(board: Board, signal: Signal, around: Surroundings, mut gen
     if first.as_ref().is_some_and(|(p, ..)| *p <= doubt * strictness) {
         board.deferred().await;
     }
-    if first.as_ref().is_some_and(|(p, ..)| *p > enough && *p <= doubt * strictness) {
-        enough = permutation::GO_ON * strictness;
-        board.observe(more.to_vec(), 1, signal.lead()).await;
+    let mut parts = more.chunks(PART).peekable();
+    let mut within = doubt;
+    while first.as_ref().is_some_and(|(p, ..)| *p > enough && *p <= within * strictness)
+        && let Some(part) = parts.next()
+    {
+        within = permutation::IN_DOUBT_STEADY;
+        if parts.peek().is_none() {
+            enough = permutation::GO_ON * strictness;
+        }
+        board.observe(part.to_vec(), 1, signal.lead()).await;
         first = board.with(|evidence| {
-            let new = more.iter().filter_map(|cell| evidence.of(cell).first()).filter(|run| **run >= cover);
+            let new = part.iter().filter_map(|cell| evidence.of(cell).first()).filter(|run| **run >= cover);
             runs.extend(new.filter(|run| possible(evidence, run)));
             permutation::first(evidence, &space, &signal, &runs, &mut generator)
         });
@@ -73,7 +84,8 @@ pub async fn explain(board: Board, signal: Signal, around: Surroundings, mut gen
     if let Some((_, value, literal)) = first.filter(|(p, ..)| *p <= enough) {
         let mut when = vec![literal];
         while when.len() < DEEPEST {
-            let contexts = (0..CONTEXTS).map(|_| context(&space, &when, &mut generator)).collect();
+            let mut drawn = randomise::generator(seed, &format!("inside {when:?}"));
+            let contexts = (0..CONTEXTS).map(|_| context(&space, &when, &mut drawn)).collect();
             board.observe(contexts, 1, signal.lead()).await;
             let next = board.with(|evidence| {
                 let inside = inside(evidence, &when, None);

@@ -232,7 +232,8 @@ impl Procedure {
         let board = self.board.clone();
         let known = known.unwrap_or(RuleList { base: signal.base, rules: Vec::new() });
         let space = Arc::clone(&self.space);
-        let around = noisy::Surroundings { cover: self.cover_runs, more: Arc::clone(&self.more), signals };
+        let (cover, more, seed) = (self.cover_runs, Arc::clone(&self.more), self.seed);
+        let around = noisy::Surroundings { cover, more, seed, signals };
         Box::pin(async move {
             if !signal.deterministic {
                 return noisy::explain(board, signal, around, generator).await;
