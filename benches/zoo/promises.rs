@@ -132,6 +132,10 @@ fn agreement(from: u64) -> (usize, usize) {
                     findings.join("\n")
                 })
                 .collect();
+            if answers.len() > 1 {
+                eprintln!("{} in a space of {} factors, seed {from}:", kind.name, levels.len());
+                answers.iter().for_each(|answer| eprintln!("- {}", answer.replace('\n', "\n  ")));
+            }
             answers.len() == 1
         })
         .count();
