@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use tabled::builder::Builder;
@@ -9,10 +10,12 @@ use tabled::builder::Builder;
 use super::console;
 use super::exit::Exit;
 use super::failure::Failure;
-use crate::finding::compare::{Change, Compared, compare};
+use crate::finding::compare::{Change, Compared, compare, settle};
 use crate::finding::{Finding, Findings};
 use crate::report::{Sarif, escape};
-use crate::store::{Folder, Manifest};
+use crate::series::sides::Sides;
+use crate::series::sighting::{Reading, Standing};
+use crate::store::{Folder, Manifest, Stored as _};
 
 /// Arguments of `parallax compare`.
 #[derive(Debug, Args)]
@@ -44,13 +47,19 @@ enum Format {
 }
 
 struct Run {
+    folder: Folder,
     manifest: Manifest,
     findings: Findings,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let (old, new) = (open(&arguments.old)?, open(&arguments.new)?);
-    let compared = compare(&old.findings, &new.findings);
+    let mut compared = compare(&old.findings, &new.findings);
+    let (mut was, mut is) = (None, None);
+    settle(&mut compared, |change, finding| match change {
+        Change::New => denies(&old, &mut was, finding),
+        _ => denies(&new, &mut is, finding),
+    });
     let alarms = compared.iter().filter(|one| one.is_alarm()).count();
     let notes = notes(&old, &new);
     match arguments.format {
@@ -77,7 +86,22 @@ fn open(path: &std::path::Path) -> Result<Run, Failure> {
             path.display()
         )));
     }
-    Ok(Run { manifest, findings: folder.findings()? })
+    let findings = folder.findings()?;
+    Ok(Run { folder, manifest, findings })
+}
+
+/// Whether a run's cells, looked at for just this finding, show that it is not there. They are read once.
+fn denies(run: &Run, reading: &mut Option<Reading>, finding: &Finding) -> bool {
+    let scenario = &run.manifest.scenario;
+    let Some(sides) = Sides::of(finding, scenario) else { return true };
+    if reading.is_none() {
+        // Without its records a run cannot be asked.
+        let Ok(recorded) = run.folder.records() else { return true };
+        let Ok(records) = recorded.load(0..recorded.len()) else { return true };
+        let observed = records.into_iter().filter_map(|record| Some((record.cell.levels, record.outcome.ok()?)));
+        *reading = Some(Reading::new(Arc::new(scenario.clone()), observed.collect()));
+    }
+    reading.as_ref().is_some_and(|reading| reading.sight(finding, &sides, true).standing == Standing::NotSeen)
 }
 
 fn subject(run: &Run) -> String {

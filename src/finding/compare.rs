@@ -13,7 +13,8 @@ pub enum Change {
     New,
     /// The same factors and class, another partition of the levels or other values.
     Changed,
-    /// One of the runs saw it and did not confirm it: no sign of a change.
+    /// One of the runs saw it and did not confirm it, or chance plays a part in it and the other run's cells do not speak
+    /// against it: no sign of a change.
     Unsettled,
     /// The new run shows nothing like it.
     Gone,
@@ -79,8 +80,25 @@ pub fn compare(old: &Findings, new: &Findings) -> Vec<Compared> {
         let change = if is_unconfirmed_in(new, finding) { Change::Unsettled } else { Change::Gone };
         compared.push(Compared { change, old: Some(finding.clone()), new: None });
     }
-    compared.sort_by_key(|one| (one.change, !one.is_alarm()));
+    sort(&mut compared);
     compared
+}
+
+fn sort(compared: &mut [Compared]) {
+    compared.sort_by_key(|one| (one.change, !one.is_alarm()));
+}
+
+/// What chance plays a part in is confirmed by one run and not by the next of the same agent. Such a finding is only new
+/// or gone where the cells of the run that does not have it say so: `denies` is asked whether they do, of the old
+/// run's where the finding is new.
+pub fn settle(compared: &mut [Compared], mut denies: impl FnMut(Change, &Finding) -> bool) {
+    for one in compared.iter_mut().filter(|one| matches!(one.change, Change::New | Change::Gone)) {
+        let by_chance = one.latest().filter(|finding| finding.support.disagree > 0);
+        if by_chance.is_some_and(|finding| !denies(one.change, finding)) {
+            one.change = Change::Unsettled;
+        }
+    }
+    sort(compared);
 }
 
 /// The same cause with other levels on its sides. A place in common tells which of several it is.
@@ -146,6 +164,26 @@ mod tests {
         assert!(compared[0].is_alarm() && !compared[1].is_alarm());
         let echo = finding("f3", &["user"], "the home", true);
         assert!(!compare(&run(vec![]), &run(vec![echo])).iter().any(Compared::is_alarm), "an echo alarms nobody");
+    }
+
+    #[test]
+    fn what_chance_plays_with_is_asked_for_before_it_is_called_new_or_gone() {
+        let certain = finding("f1", &["zone"], "the date", false);
+        let mut chance = finding("f2", &["user"], "an order", false);
+        chance.support.disagree = 40;
+        let (old, new) = (run(vec![certain.clone(), chance.clone()]), run(vec![]));
+        for (old, new, change) in [(&old, &new, Change::Gone), (&new, &old, Change::New)] {
+            let settled = |denied: bool| {
+                let mut compared = compare(old, new);
+                settle(&mut compared, |asked, finding| {
+                    assert_eq!((asked, finding.id.as_str()), (change, "f2"));
+                    denied
+                });
+                compared.iter().map(|one| one.change).collect::<Vec<_>>()
+            };
+            assert_eq!(settled(true), [change, change]);
+            assert_eq!(settled(false).iter().filter(|one| **one == Change::Unsettled).count(), 1);
+        }
     }
 
     #[test]

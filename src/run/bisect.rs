@@ -22,7 +22,7 @@ use crate::run::redact::Redactor;
 use crate::scenario::{DesignOptions, Matrix, Scenario, Source};
 use crate::series::search::Search;
 use crate::series::sides::{Sides, lacking};
-use crate::series::sighting::{EACH, Reading, Sighting, Standing};
+use crate::series::sighting::{Candidate, EACH, Reading, Sighting, Standing};
 use crate::series::trace::{EdgeTold, Ran, SCHEMA_VERSION, Trace, Traced};
 
 /// How often more cells are asked for where those before do not tell.
@@ -35,6 +35,10 @@ const HOPELESS: usize = 3;
 const GUESSES: usize = 2;
 /// Cells at most of a look for findings that are not known yet.
 const LOOK: u32 = 80;
+/// Environments that are run again before a whole run is spent on what may be chance …
+const SUSPECTS: usize = 8;
+/// … each so often.
+const AGAIN: usize = 2;
 /// Records of a whole run that a finding of another run is looked for in.
 const ENOUGH: usize = 96;
 
@@ -330,9 +334,25 @@ impl Bisect<'_> {
         }
         let here = |known: &&Known| known.sightings.get(&place).is_some_and(|one| one.standing == Standing::Seen);
         let sides: Vec<&Sides> = self.known.iter().filter(here).map(|known| &known.sides).collect();
-        let before = self.tried.len();
-        self.tried.extend(reading.candidates(&sides).into_iter().map(|candidate| candidate.place));
-        Ok(self.tried.len() > before)
+        let mut candidates = reading.candidates(&sides);
+        candidates.retain(|candidate| !self.tried.contains(&candidate.place));
+        let mut again = suspects(&candidates);
+        if !again.is_empty() {
+            // A whole run costs as much as ten looks, and among thousands of places chance differs somewhere.
+            again.push(self.space.baseline());
+            let cells: Vec<Assignment> = again.into_iter().flat_map(|cell| vec![cell; AGAIN]).collect();
+            trial.run(&cells).await?;
+            let all = recall(&self.request(version, "trials").out, usize::MAX)?;
+            candidates = Reading::new(self.scenario.clone(), all).candidates(&sides);
+            candidates.retain(|candidate| !self.tried.contains(&candidate.place));
+            self.count(version, cells.len(), false);
+        }
+        for candidate in &candidates {
+            self.say(format!("{version}: also to be looked into: {}", candidate.place));
+        }
+        let found = !candidates.is_empty();
+        self.tried.extend(candidates.into_iter().map(|candidate| candidate.place));
+        Ok(found)
     }
 
     /// Runs cells until every one of these findings can be judged, or nothing more is to be had.
@@ -531,6 +551,21 @@ impl Bisect<'_> {
             seconds,
         }
     }
+}
+
+/// Few environments in which each of these differs, as far as they go: those that most differ in first.
+fn suspects(candidates: &[Candidate]) -> Vec<Assignment> {
+    let mut open: Vec<&Candidate> = candidates.iter().collect();
+    let mut chosen = Vec::new();
+    while chosen.len() < SUSPECTS {
+        let mut counts: BTreeMap<&Assignment, usize> = BTreeMap::new();
+        open.iter().flat_map(|candidate| &candidate.cells).for_each(|cell| *counts.entry(cell).or_default() += 1);
+        let Some((cell, _)) = counts.into_iter().max_by_key(|(_, count)| *count) else { break };
+        let cell = cell.clone();
+        open.retain(|candidate| !candidate.cells.contains(&cell));
+        chosen.push(cell);
+    }
+    chosen
 }
 
 fn word(sighting: Option<&Sighting>) -> &'static str {

@@ -76,6 +76,8 @@ impl Sighting {
 pub struct Candidate {
     /// Where.
     pub place: String,
+    /// The environments in which it differs from the baseline.
+    pub cells: Vec<Assignment>,
 }
 
 /// The captures of one version, taken apart.
@@ -193,6 +195,27 @@ impl Reading {
             if !(at_place || covert && self.has_values(finding, sides, index, variants)) {
                 continue;
             }
+            // Where chance plays a part, either side has many values: what counts is where a rule's own is commoner. Long
+            // ones are told by their beginning, which others may share.
+            let told = |cell: &usize| {
+                let value = self.value(*cell, index);
+                finding.rule.iter().any(|rule| is_told(rule.value.as_deref(), value)).then_some(value)
+            };
+            let own: BTreeSet<Option<&str>> = if at_place && finding.support.disagree > 0 {
+                variants.iter().filter_map(told).collect()
+            } else {
+                BTreeSet::new()
+            };
+            for value in &own {
+                let having = |cells: &[usize]| cells.iter().filter(|cell| self.value(**cell, index) == *value).count();
+                let (differ, stray) = (having(variants), having(bases));
+                let first = |cells: &[usize], has: bool| {
+                    cells.iter().find(|cell| (self.value(**cell, index) == *value) == has).copied().unwrap_or(cells[0])
+                };
+                let p = (exact(bases.len(), stray, variants.len(), differ) * count(own.len())).min(1.0);
+                let shown = (first(bases, false), first(variants, true));
+                patterns.push(Pattern { feature: index, agree: bases.len() - stray, differ, shown, p });
+            }
             let other = |cell: &usize| {
                 let value = self.value(*cell, index);
                 value != usual && (!covert || classify(&feature.kind, feature.channel, usual, value) == Class::Covert)
@@ -204,7 +227,9 @@ impl Reading {
                 variants.iter().find(|cell| other(cell)).copied().unwrap_or(variants[0]),
             );
             let p = exact(bases.len(), stray, variants.len(), differ);
-            patterns.push(Pattern { feature: index, agree: bases.len() - stray, differ, shown, p });
+            if own.is_empty() {
+                patterns.push(Pattern { feature: index, agree: bases.len() - stray, differ, shown, p });
+            }
         }
         patterns
     }
@@ -248,7 +273,7 @@ impl Reading {
                 continue;
             }
             let differs: Vec<bool> = (0..self.cells.len()).map(|cell| self.value(cell, index) != usual).collect();
-            if !differs.contains(&true) {
+            if !differs.contains(&true) || self.is_chance(index) {
                 continue;
             }
             let value = |cell: usize| self.value(cell, index);
@@ -262,7 +287,31 @@ impl Reading {
         let free = open.into_iter().filter(|(feature, differs)| {
             !accounted.contains(differs) && !structural.contains(&(text_of(feature), differs.clone()))
         });
-        free.map(|(feature, _)| Candidate { place: stem(&feature.place) }).collect()
+        let cells = |differs: &[bool]| {
+            let differing = self.cells.iter().zip(differs).filter(|(_, differs)| **differs);
+            differing.map(|((levels, _), _)| levels.clone()).collect()
+        };
+        free.map(|(feature, differs)| Candidate { place: stem(&feature.place), cells: cells(&differs) }).collect()
+    }
+
+    /// Whether one environment gives a feature two values.
+    fn is_chance(&self, feature: usize) -> bool {
+        let mut seen: BTreeMap<&Assignment, Option<&str>> = BTreeMap::new();
+        (0..self.cells.len()).any(|cell| {
+            let value = self.value(cell, feature);
+            *seen.entry(&self.cells[cell].0).or_insert(value) != value
+        })
+    }
+}
+
+/// Whether a value is the one that a rule tells, which may be told by its beginning.
+fn is_told(told: Option<&str>, value: Option<&str>) -> bool {
+    match (told, value) {
+        (Some(told), Some(value)) => match told.strip_suffix('…') {
+            Some(beginning) => value.starts_with(beginning),
+            None => told == value,
+        },
+        (told, value) => told == value,
     }
 }
 
@@ -274,7 +323,9 @@ fn stem(place: &str) -> String {
 
 /// The text that a feature stands in.
 fn text_of(feature: &Feature) -> String {
-    feature.place.split(" · line ").next().unwrap_or_default().to_owned()
+    let within = [" · line ", " · after ", " · white space"];
+    let end = within.iter().filter_map(|part| feature.place.find(part)).min().unwrap_or(feature.place.len());
+    feature.place[..end].to_owned()
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a number of cells")]
@@ -373,11 +424,46 @@ mod tests {
     }
 
     #[test]
+    fn what_chance_plays_with_is_told_by_how_common_the_rules_value_is() {
+        let (mut marked, sides) = marked();
+        marked.class = Class::Overt;
+        marked.support.disagree = 30;
+        marked.rule[0].value = Some("lef…".into());
+        // Both sides have both values, one side one of them oftener.
+        let side = |left: bool| String::from(if left { "Don left t guess." } else { "Don right t guess." });
+        let place = |reading: &Reading| {
+            let varies = |index: &usize| reading.column(*index).contains(&Some("left"));
+            let features = reading.extractor.features();
+            (0..features.len()).find(varies).map(|index| features[index].place.clone())
+        };
+        let there = reading(|levels, n| side(if levels[1] == 0 { n % 6 == 0 } else { n % 6 != 0 }));
+        marked.places = place(&there).into_iter().collect();
+        let seen = there.sight(&marked, &sides, true);
+        assert_eq!(seen.standing, Standing::Seen, "{seen:?}");
+        let same = reading(|_, n| side(n % 2 == 0)).sight(&marked, &sides, true);
+        assert_eq!(same.standing, Standing::NotSeen, "{same:?}");
+    }
+
+    #[test]
     fn a_covert_difference_that_is_not_known_is_a_candidate() {
         let (_, sides) = marked();
+        // A last word that goes takes the space before it along: that is its own finding's.
+        let gone = reading(|levels, _| String::from(if levels[1] == 0 { "Do this now" } else { "Do this" }));
+        assert!(gone.candidates(&[]).is_empty(), "{:?}", gone.candidates(&[]));
         let reading = reading(|levels, _| format!("{} There", apostrophe(levels[1] != 0)));
         let candidates = reading.candidates(&[]);
         assert!(candidates.iter().any(|one| one.place.contains("system")), "{candidates:?}");
         assert!(reading.candidates(&[&sides]).is_empty());
+    }
+
+    #[test]
+    fn what_one_environment_has_both_ways_is_no_candidate() {
+        // Every environment is run twice, and now and then the second run differs. The baseline's runs agree.
+        let chance = reading(|levels, n| apostrophe(levels[1] != 0 && n % 36 < 18));
+        assert!(chance.candidates(&[]).is_empty());
+        let (_, sides) = marked();
+        let marked = reading(|levels, _| apostrophe(levels[1] != 0));
+        let one = marked.candidates(&[]).remove(0);
+        assert!(one.cells.len() == 24 && one.cells.iter().all(|cell| sides.rule(cell).is_some()));
     }
 }
