@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let (old, new) = (open(&arguments.old)?, open(&arguments.new)?);
     let mut compared = compare(&old.findings, &new.findings);
     let (mut was, mut is) = (None, None);
-    settle(&mut compared, |change, finding| match change {
+    settle(&mut compared, (&old.findings, &new.findings), |change, finding| match change {
         Change::New => denies(&old, &mut was, finding),
         _ => denies(&new, &mut is, finding),
     });

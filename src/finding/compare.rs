@@ -88,13 +88,18 @@ fn sort(compared: &mut [Compared]) {
     compared.sort_by_key(|one| (one.change, !one.is_alarm()));
 }
 
-/// What chance plays a part in is confirmed by one run and not by the next of the same agent. Such a finding is only new
-/// or gone where the cells of the run that does not have it say so: `denies` is asked whether they do, of the old
-/// run's where the finding is new.
-pub fn settle(compared: &mut [Compared], mut denies: impl FnMut(Change, &Finding) -> bool) {
+/// What chance plays a part in is confirmed by one run and not by the next of the same agent, and a search that did not
+/// come to its end may have missed anything. Such a finding is only new or gone where the cells of the run that does not
+/// have it say so: `denies` is asked whether they do, of the old run's where the finding is new.
+pub fn settle(
+    compared: &mut [Compared],
+    (old, new): (&Findings, &Findings),
+    mut denies: impl FnMut(Change, &Finding) -> bool,
+) {
     for one in compared.iter_mut().filter(|one| matches!(one.change, Change::New | Change::Gone)) {
-        let by_chance = one.latest().filter(|finding| finding.support.disagree > 0);
-        if by_chance.is_some_and(|finding| !denies(one.change, finding)) {
+        let other = if one.change == Change::New { old } else { new };
+        let in_doubt = one.latest().filter(|finding| finding.support.disagree > 0 || other.inconclusive);
+        if in_doubt.is_some_and(|finding| !denies(one.change, finding)) {
             one.change = Change::Unsettled;
         }
     }
@@ -125,15 +130,14 @@ fn same_values(was: &Finding, is: &Finding) -> bool {
     lines(was) == lines(is)
 }
 
-/// Whether a run noticed this dependence and ended before it was confirmed: at one of its places, or, where the search did
-/// not come to its end, at any place, as one search stands for all places that change together.
+/// Whether a run noticed this dependence at one of its places and did not confirm it.
 fn is_unconfirmed_in(run: &Findings, finding: &Finding) -> bool {
     let seemed = format!(": seemed to depend on {}, was not confirmed", finding.factors.join(" and "));
     run.power
         .unexplained
         .iter()
         .filter_map(|line| Some(line.split_once(&seemed)?.0))
-        .any(|place| run.inconclusive || finding.places.iter().any(|known| known == place))
+        .any(|place| finding.places.iter().any(|known| known == place))
 }
 
 #[cfg(test)]
@@ -175,7 +179,7 @@ mod tests {
         for (old, new, change) in [(&old, &new, Change::Gone), (&new, &old, Change::New)] {
             let settled = |denied: bool| {
                 let mut compared = compare(old, new);
-                settle(&mut compared, |asked, finding| {
+                settle(&mut compared, (old, new), |asked, finding| {
                     assert_eq!((asked, finding.id.as_str()), (change, "f2"));
                     denied
                 });
@@ -183,6 +187,14 @@ mod tests {
             };
             assert_eq!(settled(true), [change, change]);
             assert_eq!(settled(false).iter().filter(|one| **one == Change::Unsettled).count(), 1);
+        }
+        // A search that did not come to its end may have missed what is certain.
+        let cut_short = Findings { inconclusive: true, ..run(vec![]) };
+        let certain = run(vec![certain]);
+        for (denied, change) in [(true, Change::Gone), (false, Change::Unsettled)] {
+            let mut compared = compare(&certain, &cut_short);
+            settle(&mut compared, (&certain, &cut_short), |_, _| denied);
+            assert_eq!(compared[0].change, change);
         }
     }
 
@@ -208,8 +220,6 @@ mod tests {
         assert_eq!(changes(&found, &noticed), [Change::Unsettled]);
         noticed.power.unexplained = vec![line.replace("the date", "a header")];
         assert_eq!(changes(&noticed, &found), [Change::New], "another place than that");
-        noticed.inconclusive = true;
-        assert_eq!(changes(&noticed, &found), [Change::Unsettled]);
         noticed.power.unexplained = vec![line.replace("zone and user", "zone")];
         assert_eq!(changes(&noticed, &found), [Change::New], "another dependence than that");
     }
