@@ -86,6 +86,10 @@ impl Plan {
     /// column too.
     pub(super) fn decide(samples: &[Sample<'_>], all: &[Context], window: Window) -> Self {
         let basis = moment::decide(samples.iter().map(|s| (s.text, s.context.clock)), window);
+        if basis.is_none() && samples.len() == all.len() && samples.len() > 1 && is_constant(samples) {
+            // Nothing can be echoed or random in what stands in every capture alike. Most columns are so.
+            return Self::default();
+        }
         let mut plan = Self { basis, ..Self::default() };
         let timezone = samples.first().and_then(|s| s.context.timezone());
         plan.dates_told = timezone.is_none_or(|factor| follows_presence(factor, samples, all));
@@ -187,6 +191,10 @@ impl Echo {
         }
         forms.iter().filter(|form| form.name == self.form).find_map(|form| form.substitute(text, &placeholder))
     }
+}
+
+fn is_constant(samples: &[Sample<'_>]) -> bool {
+    samples.windows(2).all(|pair| pair[0].text == pair[1].text)
 }
 
 fn distinct(texts: &[String]) -> usize {
