@@ -177,12 +177,7 @@ impl Elements {
         Some((partner, bags))
     }
 
-    fn take(
-        &mut self,
-        partner: Vec<Option<usize>>,
-        traits: &Traits,
-        bags: &[Option<Vec<u64>>],
-    ) -> Vec<String> {
+    fn take(&mut self, partner: Vec<Option<usize>>, traits: &Traits, bags: &[Option<Vec<u64>>]) -> Vec<String> {
         let mut labels = Vec::with_capacity(partner.len());
         let mut merged = Vec::with_capacity(self.slots.len() + 2);
         let mut old = std::mem::take(&mut self.slots).into_iter().enumerate().peekable();

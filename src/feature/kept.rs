@@ -98,8 +98,11 @@ impl Kept {
     pub(super) fn leaves(&self, capture: usize) -> impl Iterator<Item = (usize, Shared<'_>)> {
         self.captures[capture].leaves.iter().map(|(head, content)| {
             let (head, content) = (*head as usize, *content as usize);
-            let shared =
-                if self.heads[head].is_text { Shared::Text(&self.texts[content]) } else { Shared::Order(&self.orders[content]) };
+            let shared = if self.heads[head].is_text {
+                Shared::Text(&self.texts[content])
+            } else {
+                Shared::Order(&self.orders[content])
+            };
             (head, shared)
         })
     }

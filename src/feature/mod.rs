@@ -11,6 +11,7 @@ mod container;
 mod context;
 mod date;
 mod date_names;
+mod date_words;
 mod echo;
 mod elapsed;
 mod element;

@@ -133,12 +133,7 @@ impl Seen<'_> {
 impl TextModel {
     /// Learns a leaf from all captures that have it: `samples` are (number of the capture, text). The table has then the
     /// columns, whose plans are still to be decided.
-    pub(super) fn learn(
-        leaf: &Leaf,
-        samples: &[(usize, Arc<str>)],
-        prepared: &mut Lines,
-        table: &mut Table,
-    ) -> Self {
+    pub(super) fn learn(leaf: &Leaf, samples: &[(usize, Arc<str>)], prepared: &mut Lines, table: &mut Table) -> Self {
         let head = Head::of(leaf);
         let presence = head.presence(table);
         let mut users: HashMap<&Arc<str>, Vec<usize>> = HashMap::default();

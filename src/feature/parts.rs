@@ -68,10 +68,10 @@ impl Parts {
                 continue;
             }
             let before = &*known;
-            let ahead = captures[batch.clone()].par_iter().with_min_len(OF_ONE).map_init(
-                || before.clone(),
-                |known, pair| fixed.take(*pair, Inquiry::noting(known, VecDeque::new())),
-            );
+            let ahead = captures[batch.clone()]
+                .par_iter()
+                .with_min_len(OF_ONE)
+                .map_init(|| before.clone(), |known, pair| fixed.take(*pair, Inquiry::noting(known, VecDeque::new())));
             let ahead: Vec<Taken> = ahead.collect();
             for (n, taken) in batch.zip(ahead) {
                 let changed = known.again(&taken.asked).err();

@@ -31,13 +31,7 @@ impl Requests {
     }
 
     /// Takes a capture's requests apart.
-    pub(super) fn leaves(
-        &self,
-        capture: &Capture,
-        context: &Context,
-        inquiry: &mut Inquiry<'_>,
-        out: &mut Vec<Leaf>,
-    ) {
+    pub(super) fn leaves(&self, capture: &Capture, context: &Context, inquiry: &mut Inquiry<'_>, out: &mut Vec<Leaf>) {
         let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut prefixes = Vec::new();
         for (i, exchange) in capture.exchanges.iter().enumerate() {
@@ -101,9 +95,7 @@ fn request(exchange: &Exchange, name: &str, prefix: &str, inquiry: &mut Inquiry<
     let named = dialled == exchange.port.to_string();
     say(Connection, "port dialled", if named { String::from("the one named") } else { dialled.to_owned() });
     let query = exchange.target.split_once('?').map(|(_, query)| query).unwrap_or_default();
-    for (key, value) in
-        query.split('&').filter(|pair| !pair.is_empty()).map(|p| p.split_once('=').unwrap_or((p, "")))
-    {
+    for (key, value) in query.split('&').filter(|pair| !pair.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))) {
         say(RequestSequence, &format!("query {}", mask::masked(key)), value.to_owned());
     }
     for (number, hop) in exchange.hops.iter().enumerate() {

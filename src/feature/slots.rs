@@ -39,10 +39,8 @@ impl Slots {
     pub(super) fn assign(&mut self, members: &[&Exchange]) -> (Vec<Option<usize>>, Vec<Summary>) {
         // A kind of which there is just one needs no telling apart.
         let alone = self.is_alone(members.len());
-        let summary = |exchange: &&Exchange| Summary {
-            digest: digest(exchange),
-            words: (!alone).then(|| words(exchange)),
-        };
+        let summary =
+            |exchange: &&Exchange| Summary { digest: digest(exchange), words: (!alone).then(|| words(exchange)) };
         let summaries: Vec<Summary> = members.iter().map(summary).collect();
         (self.pairs(&summaries), summaries)
     }

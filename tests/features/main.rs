@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
 
 mod check;
+mod findings;
 mod identifiers;
 mod lab;
 mod levels;
