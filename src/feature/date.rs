@@ -7,7 +7,7 @@ use std::ops::Range;
 use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime};
 
 use super::date_names::{month, weekday};
-use super::date_words;
+use super::date_words::{day_of_month, year};
 use super::lexeme::{Kind, Lexemes};
 
 /// Stands in a format where a number of two digits would be the same with and without padding.
@@ -208,7 +208,8 @@ fn dates(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Vec<Parsed<NaiveDa
     numeric(lexemes, at)
 }
 
-fn part(code: char, value: u64, digits: usize) -> String {
+/// The code of a number in a format.
+pub(super) fn part(code: char, value: u64, digits: usize) -> String {
     match digits {
         1 if value < 10 => format!("%-{code}"),
         2 if value >= 10 => format!("%{EITHER}{code}"),
@@ -263,33 +264,6 @@ fn separator(gap: &str) -> bool {
     gap.chars().count() <= 3 && gap.chars().any(|c| c != ' ') && !gap.contains(['\n', '(', ')', '"', ':'])
 }
 
-/// The day of the month at a lexeme, in digits or in words: its value, the lexeme after it, its format.
-fn day_of_month(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usize, String)> {
-    if let Some((number, digits)) = lexemes.number(at) {
-        let (next, suffix) = ordinal(lexemes, at + 1);
-        // Which suffix is right follows from the number, and is no news.
-        let right = match number % 10 {
-            1 if number != 11 => "st",
-            2 if number != 12 => "nd",
-            3 if number != 13 => "rd",
-            _ => "th",
-        };
-        let suffix = if suffix == right { "[ordinal]" } else { suffix };
-        return (digits <= 2).then(|| (number, next, format!("{}{suffix}", part('d', number, digits))));
-    }
-    let (number, next, ordinal) = date_words::day(lexemes, at)?;
-    Some((number, next, String::from(if ordinal { "%d[ordinal in words]" } else { "%d[in words]" })))
-}
-
-/// The year at a lexeme, in four digits or in words.
-fn year(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usize, &'static str)> {
-    match lexemes.number(at) {
-        Some((number, 4)) => Some((number, at + 1, "%Y")),
-        Some(_) => None,
-        None => date_words::year(lexemes, at).map(|(number, next)| (number, next, "%Y[in words]")),
-    }
-}
-
 /// A day and month without a year, where one is near the run.
 fn of_window(window: Window, month: u64, date: u64) -> Option<NaiveDate> {
     let years = window.from.year()..=window.to.year();
@@ -328,14 +302,6 @@ fn day_first(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<Parsed<
     with_year.or_else(|| {
         Some(Parsed { next: i + 1, end: lexemes.end(i)?, value: of_window(window, month, number)?, format })
     })
-}
-
-/// `st`, `nd`, `rd`, `th` right behind a number.
-fn ordinal<'a>(lexemes: &Lexemes<'a>, at: usize) -> (usize, &'a str) {
-    match lexemes.word(at) {
-        Some(word) if matches!(word, "st" | "nd" | "rd" | "th") => (at + 1, word),
-        _ => (at, ""),
-    }
 }
 
 /// A short gap, or one with `de`, `of` in it.

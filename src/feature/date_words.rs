@@ -1,5 +1,6 @@
-//! **Dates in words**: the day and the year of a date where they are written out in English, for [`super::date`].
+//! **Dates in words**: the day and the year beside a month's name, in digits or written out in English, for [`super::date`].
 
+use super::date::part;
 use super::lexeme::Lexemes;
 
 #[rustfmt::skip]
@@ -18,14 +19,49 @@ const ORDINAL_TENS: [&str; 2] = ["twentieth", "thirtieth"];
 /// A number in words: its value, and the lexeme after it.
 type Written = (u64, usize);
 
+/// The day of the month at a lexeme, in digits or in words: its value, the lexeme after it, its format.
+pub(super) fn day_of_month(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usize, String)> {
+    if let Some((number, digits)) = lexemes.number(at) {
+        let (next, suffix) = ordinal(lexemes, at + 1);
+        // Which suffix is right follows from the number, and is no news.
+        let right = match number % 10 {
+            1 if number != 11 => "st",
+            2 if number != 12 => "nd",
+            3 if number != 13 => "rd",
+            _ => "th",
+        };
+        let suffix = if suffix == right { "[ordinal]" } else { suffix };
+        return (digits <= 2).then(|| (number, next, format!("{}{suffix}", part('d', number, digits))));
+    }
+    let (number, next, ordinal) = day_in_words(lexemes, at)?;
+    Some((number, next, String::from(if ordinal { "%d[ordinal in words]" } else { "%d[in words]" })))
+}
+
+/// The year at a lexeme, in four digits or in words.
+pub(super) fn year(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usize, &'static str)> {
+    match lexemes.number(at) {
+        Some((number, 4)) => Some((number, at + 1, "%Y")),
+        Some(_) => None,
+        None => year_in_words(lexemes, at).map(|(number, next)| (number, next, "%Y[in words]")),
+    }
+}
+
+/// `st`, `nd`, `rd`, `th` right behind a number.
+fn ordinal<'a>(lexemes: &Lexemes<'a>, at: usize) -> (usize, &'a str) {
+    match lexemes.word(at) {
+        Some(word) if matches!(word, "st" | "nd" | "rd" | "th") => (at + 1, word),
+        _ => (at, ""),
+    }
+}
+
 /// A day of the month: `twenty-first`, `the twenty first`, `twenty-one`. Also says whether it is an ordinal.
-pub(super) fn day(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usize, bool)> {
+fn day_in_words(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usize, bool)> {
     let (value, next, ordinal) = below_hundred(lexemes, at)?;
     (value <= 31).then_some((value, next, ordinal))
 }
 
 /// A year of this century: `two thousand twenty-six`, `two thousand and twenty-six`, `twenty twenty-six`.
-pub(super) fn year(lexemes: &Lexemes<'_>, at: usize) -> Option<Written> {
+fn year_in_words(lexemes: &Lexemes<'_>, at: usize) -> Option<Written> {
     let cardinal =
         |i: usize| below_hundred(lexemes, i).filter(|(.., ordinal)| !ordinal).map(|(value, next, _)| (value, next));
     let behind = |i: usize| lexemes.gap(i).filter(|gap| *gap == " ").map(|_| i + 1);
@@ -85,7 +121,7 @@ mod tests {
             ("twenty-one", 21),
             ("twenty", 20),
         ] {
-            assert_eq!(day(&Lexemes::of(text), 0).map(|(value, ..)| value), Some(value), "{text}");
+            assert_eq!(day_in_words(&Lexemes::of(text), 0).map(|(value, ..)| value), Some(value), "{text}");
         }
         for (text, value) in [
             ("two thousand twenty-six", 2026),
@@ -94,17 +130,17 @@ mod tests {
             ("two thousand", 2000),
         ] {
             let lexemes = Lexemes::of(text);
-            assert_eq!(year(&lexemes, 0), Some((value, lexemes.len())), "{text}");
+            assert_eq!(year_in_words(&lexemes, 0), Some((value, lexemes.len())), "{text}");
         }
     }
 
     #[test]
     fn other_words_are_no_numbers() {
         for text in ["forty-first", "fine", "thirty-second thoughts"] {
-            assert_eq!(day(&Lexemes::of(text), 0), None, "{text}");
+            assert_eq!(day_in_words(&Lexemes::of(text), 0), None, "{text}");
         }
         for text in ["two thousandths", "twenty first", "twenty", "two"] {
-            assert_eq!(year(&Lexemes::of(text), 0), None, "{text}");
+            assert_eq!(year_in_words(&Lexemes::of(text), 0), None, "{text}");
         }
     }
 }
