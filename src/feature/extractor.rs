@@ -135,18 +135,16 @@ impl Extractor {
         let contexts = contexts(&levels, &learned);
         let mut rows = Vec::with_capacity(learned.len());
         for (i, ((_, capture), context)) in learned.iter().zip(&contexts).enumerate() {
-            let row = match self.parts.again((capture, context), kept.asked(i)) {
-                Some(taken) => self.row(&taken.leaves, context),
-                None => {
-                    let mut row = Row::new();
-                    for (head, content) in kept.leaves(i) {
-                        let head = kept.of(head);
-                        self.write(&head.address, &Given::kept(&content), context, &mut row, || head.leaf(&content));
-                    }
-                    self.containers.update(&self.table.features);
-                    row
-                }
-            };
+            if let Some(taken) = self.parts.again((capture, context), kept.asked(i)) {
+                rows.push(self.row(&taken.leaves, context));
+                continue;
+            }
+            let mut row = Row::new();
+            for (head, content) in kept.leaves(i) {
+                let head = kept.of(head);
+                self.write(&head.address, &Given::kept(&content), context, &mut row, || head.leaf(&content));
+            }
+            self.containers.update(&self.table.features);
             rows.push(row);
         }
         rows

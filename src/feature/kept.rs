@@ -37,7 +37,7 @@ struct One {
 }
 
 /// What stands at a kept leaf.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Shared<'a> {
     /// Lines.
     Text(&'a Arc<str>),
