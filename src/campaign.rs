@@ -134,10 +134,10 @@ impl Campaign {
 
     /// Takes one record of the current round, in plan order.
     pub fn absorb(&mut self, record: Record) {
-        self.ran.push(Ran::of(&record));
         if self.learned {
-            return self.take(record);
+            return self.absorb_all(vec![record]);
         }
+        self.ran.push(Ran::of(&record));
         self.learning_bytes += record.outcome.as_ref().map_or(0, |capture| size(capture));
         self.learning.push(record);
         let records = self.learning.len();
@@ -147,33 +147,47 @@ impl Campaign {
         }
     }
 
+    /// Takes several records of the current round, in plan order. What does not depend on those before it is done in
+    /// parallel; all else is as if they came one by one.
+    pub fn absorb_all(&mut self, records: Vec<Record>) {
+        let mut records = records.into_iter();
+        while !self.learned {
+            let Some(record) = records.next() else { return };
+            self.absorb(record);
+        }
+        let records: Vec<Record> = records.collect();
+        let observations: Vec<Observation<'_>> = records.iter().filter_map(observation).collect();
+        let rows = self.extractor.extract_all(&observations);
+        self.ran.extend(records.iter().map(Ran::of));
+        self.take(records, rows);
+    }
+
     fn learn(&mut self) {
         self.learned = true;
         let records = std::mem::take(&mut self.learning);
-        for record in &records {
-            if let Ok(capture) = &record.outcome {
-                self.extractor.learn(Observation { levels: &record.cell.levels, capture });
-            }
+        for observation in records.iter().filter_map(observation) {
+            self.extractor.learn(observation);
         }
         self.extractor.freeze();
-        for record in records {
-            self.take(record);
-        }
+        let rows = self.extractor.learned();
+        self.take(records, rows);
     }
 
-    fn take(&mut self, record: Record) {
-        match record.outcome {
-            Ok(capture) => {
-                let row = self.extractor.extract(Observation { levels: &record.cell.levels, capture: &capture });
-                self.observed += 1;
-                self.spoken |= !capture.exchanges.is_empty() && record.cell.levels == self.space.baseline();
-                if let Memory::Kept(captures) = &mut self.memory {
-                    captures.insert(record.cell.id, capture);
-                }
-                self.procedure.board().update(|evidence| evidence.contain(self.extractor.containers()));
-                self.procedure.absorb(Some(row));
+    /// Takes records and the rows of those that have a capture.
+    fn take(&mut self, records: Vec<Record>, rows: Vec<Row>) {
+        self.procedure.board().update(|evidence| evidence.contain(self.extractor.containers()));
+        let mut rows = rows.into_iter();
+        for record in records {
+            let Ok(capture) = record.outcome else {
+                self.procedure.absorb(None);
+                continue;
+            };
+            self.observed += 1;
+            self.spoken |= !capture.exchanges.is_empty() && record.cell.levels == self.space.baseline();
+            if let Memory::Kept(captures) = &mut self.memory {
+                captures.insert(record.cell.id, capture);
             }
-            Err(_) => self.procedure.absorb(None),
+            self.procedure.absorb(Some(rows.next().unwrap_or_default()));
         }
     }
 
@@ -374,6 +388,12 @@ impl Campaign {
             }
         })
     }
+}
+
+/// What an extractor sees of a record; nothing where the engine failed.
+fn observation(record: &Record) -> Option<Observation<'_>> {
+    let capture = record.outcome.as_ref().ok()?;
+    Some(Observation { levels: &record.cell.levels, capture })
 }
 
 /// Bytes that a capture keeps in memory, but for what is small.

@@ -9,13 +9,13 @@ use super::date::Window;
 use super::elapsed::Elapsed;
 use super::hash::{HashMap, HashSet};
 use super::mask;
-use super::moment::{self, Basis};
+use super::moment::{self, Habit};
 use super::signature::{self, Part, Signature};
 
 /// How a column's raw text is read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
-    basis: Option<Basis>,
+    moments: Option<Habit>,
     /// Whether the values of dates are told as features of their own.
     dates_told: bool,
     echoes: Vec<Echo>,
@@ -85,8 +85,12 @@ impl Plan {
     /// Decides how to read a column from its samples. `all` are the contexts of every capture, those without this
     /// column too.
     pub(super) fn decide(samples: &[Sample<'_>], all: &[Context], window: Window) -> Self {
-        let basis = moment::decide(samples.iter().map(|s| (s.text, s.context.clock)), window);
-        let mut plan = Self { basis, ..Self::default() };
+        let moments = moment::decide(samples.iter().map(|s| (s.text, s.context.clock)), window);
+        if moments.is_none() && samples.len() == all.len() && samples.len() > 1 && is_constant(samples) {
+            // Nothing can be echoed or random in what stands in every capture alike. Most columns are so.
+            return Self::default();
+        }
+        let mut plan = Self { moments, ..Self::default() };
         let timezone = samples.first().and_then(|s| s.context.timezone());
         plan.dates_told = timezone.is_none_or(|factor| follows_presence(factor, samples, all));
         let mut texts: Vec<String> = samples.iter().map(|s| plan.without_moments(s, window).0).collect();
@@ -107,11 +111,12 @@ impl Plan {
 
     /// Whether the text is taken as it is.
     pub(super) fn is_plain(&self) -> bool {
-        self.basis.is_none() && self.echoes.is_empty() && self.signature.is_none()
+        self.moments.is_none() && self.echoes.is_empty() && self.signature.is_none()
     }
 
     fn without_moments(&self, sample: &Sample<'_>, window: Window) -> (String, Option<moment::Rewritten>) {
-        let rewritten = self.basis.and_then(|basis| moment::rewrite(sample.text, window, &sample.context.clock, basis));
+        let rewritten =
+            self.moments.and_then(|habit| moment::rewrite(sample.text, window, &sample.context.clock, habit));
         match rewritten {
             Some(rewritten) => (rewritten.text.clone(), Some(rewritten)),
             None => (sample.text.to_owned(), None),
@@ -187,6 +192,10 @@ impl Echo {
         }
         forms.iter().filter(|form| form.name == self.form).find_map(|form| form.substitute(text, &placeholder))
     }
+}
+
+fn is_constant(samples: &[Sample<'_>]) -> bool {
+    samples.windows(2).all(|pair| pair[0].text == pair[1].text)
 }
 
 fn distinct(texts: &[String]) -> usize {

@@ -4,17 +4,31 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime};
 
 use super::date_names::{month, weekday};
+use super::date_words::{day_of_month, year};
 use super::lexeme::{Kind, Lexemes};
+
+/// Stands in a format where a number of two digits would be the same with and without padding.
+const EITHER: char = '\u{fdd0}';
+
+/// A format as it is told: numbers that are the same with and without padding are as the others of their place are.
+pub(super) fn told(format: &str, unpadded: bool) -> String {
+    if unpadded { format.replace(EITHER, "-") } else { format.replace(EITHER, "") }
+}
+
+/// Whether a format has a number that is not padded.
+pub(super) fn is_unpadded(format: &str) -> bool {
+    format.contains("%-")
+}
 
 /// A date or time found in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     /// Bytes of the line.
     pub(super) span: Range<usize>,
-    /// What it may mean (`1/2/2026` has two readings), with the format of each.
+    /// What it may mean (`1/2/2026` has two readings), with the format of each, which [`told`] completes.
     pub(super) readings: Vec<(Stamp, String)>,
 }
 
@@ -50,7 +64,7 @@ impl Window {
 
 /// Finds dates and times in a line, left to right, not overlapping. Days outside the window are not found.
 pub(super) fn find(line: &str, window: Window) -> Vec<Found> {
-    if !line.chars().any(char::is_numeric) && !has_weekday(line) {
+    if !line.chars().any(char::is_numeric) && !has_name(line) {
         return Vec::new();
     }
     let lexemes = Lexemes::of(line);
@@ -67,9 +81,12 @@ pub(super) fn find(line: &str, window: Window) -> Vec<Found> {
     found
 }
 
-fn has_weekday(line: &str) -> bool {
-    line.split(|c: char| !c.is_alphabetic() && c != '-')
-        .any(|word| weekday(&word.to_lowercase()).is_some_and(|n| n.long))
+/// Whether a line without any number has the name of a weekday or, for a date in words, of a month.
+fn has_name(line: &str) -> bool {
+    line.split(|c: char| !c.is_alphabetic() && c != '-').any(|word| {
+        let word = word.to_lowercase();
+        weekday(&word).or_else(|| month(&word)).is_some_and(|name| name.long)
+    })
 }
 
 /// A parser's answer: the lexeme after it, the byte after it, and what was read.
@@ -90,7 +107,7 @@ fn moment(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<(usize, Fo
         return done(at + 1, lexemes.end(at)?, vec![(Stamp::DateTime(time, None), format.to_owned())]);
     }
     let (first, prefix) = leading_weekday(lexemes, at).unwrap_or((at, String::new()));
-    let mut dates = dates(lexemes, first);
+    let mut dates = dates(lexemes, first, window);
     dates.retain(|date| window.has(date.value));
     if let Some(date) = dates.first() {
         let (next, end) = (date.next, date.end);
@@ -181,16 +198,23 @@ fn tongue(language: &str) -> String {
 }
 
 /// Every way to read a date that begins at this lexeme. All that are given end at the same place.
-fn dates(lexemes: &Lexemes<'_>, at: usize) -> Vec<Parsed<NaiveDate>> {
-    let named = month_first(lexemes, at).or_else(|| day_first(lexemes, at)).or_else(|| ideographic(lexemes, at));
+fn dates(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Vec<Parsed<NaiveDate>> {
+    let named = month_first(lexemes, at, window)
+        .or_else(|| day_first(lexemes, at, window))
+        .or_else(|| ideographic(lexemes, at, window));
     if let Some(date) = named {
         return vec![date];
     }
     numeric(lexemes, at)
 }
 
-fn part(code: char, value: u64, digits: usize) -> String {
-    if digits == 1 && value < 10 && code != 'y' { format!("%-{code}") } else { format!("%{code}") }
+/// The code of a number in a format.
+pub(super) fn part(code: char, value: u64, digits: usize) -> String {
+    match digits {
+        1 if value < 10 => format!("%-{code}"),
+        2 if value >= 10 => format!("%{EITHER}{code}"),
+        _ => format!("%{code}"),
+    }
 }
 
 fn day(year: u64, month: u64, day: u64) -> Option<NaiveDate> {
@@ -240,52 +264,44 @@ fn separator(gap: &str) -> bool {
     gap.chars().count() <= 3 && gap.chars().any(|c| c != ' ') && !gap.contains(['\n', '(', ')', '"', ':'])
 }
 
-/// `November 21, 2026`, `Nov 21st 2026`.
-fn month_first(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveDate>> {
+/// A day and month without a year, where one is near the run.
+fn of_window(window: Window, month: u64, date: u64) -> Option<NaiveDate> {
+    let years = window.from.year()..=window.to.year();
+    years.filter_map(|year| day(u64::try_from(year).ok()?, month, date)).find(|day| window.has(*day))
+}
+
+/// `November 21, 2026`, `Nov 21st 2026`, `November twenty-first`.
+fn month_first(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<Parsed<NaiveDate>> {
     let name = month(&lexemes.word(at)?.to_lowercase())?;
     let gap = lexemes.gap(at + 1).filter(|gap| gap.chars().count() <= 2)?;
-    let (number, digits) = lexemes.number(at + 2).filter(|(_, digits)| *digits <= 2)?;
-    let (i, suffix) = ordinal(lexemes, at + 3);
-    let comma = lexemes.gap(i).filter(|gap| gap.chars().count() <= 3)?;
-    let (year, year_digits) = lexemes.number(i + 1)?;
-    if year_digits != 4 {
-        return None;
-    }
-    let code = if name.long { "%B" } else { "%b" };
-    Some(Parsed {
-        next: i + 2,
-        end: lexemes.end(i + 1)?,
-        value: day(year, u64::from(name.index) + 1, number)?,
-        format: format!("{code}{}{gap}{}{suffix}{comma}%Y", tongue(name.language), part('d', number, digits)),
+    let (number, i, format) = day_of_month(lexemes, at + 2)?;
+    let (month, code) = (u64::from(name.index) + 1, if name.long { "%B" } else { "%b" });
+    let format = format!("{code}{}{gap}{format}", tongue(name.language));
+    let with_year = lexemes.gap(i).filter(|gap| gap.chars().count() <= 3).and_then(|comma| {
+        let (value, next, code) = year(lexemes, i + 1)?;
+        let value = day(value, month, number)?;
+        Some(Parsed { next, end: lexemes.end(next - 1)?, value, format: format!("{format}{comma}{code}") })
+    });
+    with_year.or_else(|| {
+        Some(Parsed { next: i, end: lexemes.end(i - 1)?, value: of_window(window, month, number)?, format })
     })
 }
 
-/// `21 November 2026`, `21. November 2026`, `21 de noviembre de 2026`.
-fn day_first(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveDate>> {
-    let (number, digits) = lexemes.number(at).filter(|(_, digits)| *digits <= 2)?;
-    let (i, suffix) = ordinal(lexemes, at + 1);
+/// `21 November 2026`, `21. November 2026`, `21 de noviembre de 2026`, `twenty-first of November`.
+fn day_first(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<Parsed<NaiveDate>> {
+    let (number, i, format) = day_of_month(lexemes, at)?;
     let (i, before) = linked(lexemes, i)?;
     let name = month(&lexemes.word(i)?.to_lowercase())?;
-    let (i, after) = linked(lexemes, i + 1)?;
-    let (year, year_digits) = lexemes.number(i)?;
-    if year_digits != 4 {
-        return None;
-    }
-    let code = if name.long { "%B" } else { "%b" };
-    Some(Parsed {
-        next: i + 1,
-        end: lexemes.end(i)?,
-        value: day(year, u64::from(name.index) + 1, number)?,
-        format: format!("{}{suffix}{before}{code}{}{after}%Y", part('d', number, digits), tongue(name.language)),
+    let (month, code) = (u64::from(name.index) + 1, if name.long { "%B" } else { "%b" });
+    let format = format!("{format}{before}{code}{}", tongue(name.language));
+    let with_year = linked(lexemes, i + 1).and_then(|(i, after)| {
+        let (value, next, code) = year(lexemes, i)?;
+        let value = day(value, month, number)?;
+        Some(Parsed { next, end: lexemes.end(next - 1)?, value, format: format!("{format}{after}{code}") })
+    });
+    with_year.or_else(|| {
+        Some(Parsed { next: i + 1, end: lexemes.end(i)?, value: of_window(window, month, number)?, format })
     })
-}
-
-/// `st`, `nd`, `rd`, `th` right behind a number.
-fn ordinal<'a>(lexemes: &Lexemes<'a>, at: usize) -> (usize, &'a str) {
-    match lexemes.word(at) {
-        Some(word) if matches!(word, "st" | "nd" | "rd" | "th") => (at + 1, word),
-        _ => (at, ""),
-    }
 }
 
 /// A short gap, or one with `de`, `of` in it.
@@ -297,9 +313,8 @@ fn linked(lexemes: &Lexemes<'_>, at: usize) -> Option<(usize, String)> {
     }
 }
 
-/// `2026年11月21日`, `2026년 11월 21일`.
-fn ideographic(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveDate>> {
-    let (year, digits) = lexemes.number(at)?;
+/// `2026年11月21日`, `2026년 11월 21일`, `11月21日`.
+fn ideographic(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<Parsed<NaiveDate>> {
     let unit = |i: usize| match lexemes.kind(i)? {
         Kind::Ideograph => lexemes.text(i).map(|text| (i + 1, text)),
         _ => None,
@@ -308,23 +323,27 @@ fn ideographic(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveDate>> {
         Some(" ") => (i + 1, " "),
         _ => (i, ""),
     };
-    let (i, year_unit) = unit(at + 1).filter(|(_, u)| matches!(*u, "年" | "년"))?;
-    let (i, gap_a) = skip(i);
+    let of_year = lexemes.number(at).filter(|(_, digits)| *digits == 4).and_then(|(year, _)| {
+        let (i, unit) = unit(at + 1).filter(|(_, u)| matches!(*u, "年" | "년"))?;
+        let (i, gap) = skip(i);
+        Some((Some(year), i, format!("%Y{unit}{gap}")))
+    });
+    let (year, i, format) = of_year.unwrap_or((None, at, String::new()));
     let (month, month_digits) = lexemes.number(i)?;
     let (i, month_unit) = unit(i + 1).filter(|(_, u)| matches!(*u, "月" | "월"))?;
-    let (i, gap_b) = skip(i);
+    let (i, gap) = skip(i);
     let (date, date_digits) = lexemes.number(i)?;
     let (i, date_unit) = unit(i + 1).filter(|(_, u)| matches!(*u, "日" | "일" | "号"))?;
-    let year_code = if digits == 4 { "%Y" } else { return None };
+    let value = match year {
+        Some(year) => day(year, month, date)?,
+        None => of_window(window, month, date)?,
+    };
+    let (month, date) = (part('m', month, month_digits), part('d', date, date_digits));
     Some(Parsed {
         next: i,
         end: lexemes.end(i - 1)?,
-        value: day(year, month, date)?,
-        format: format!(
-            "{year_code}{year_unit}{gap_a}{}{month_unit}{gap_b}{}{date_unit}",
-            part('m', month, month_digits),
-            part('d', date, date_digits)
-        ),
+        value,
+        format: format!("{format}{month}{month_unit}{gap}{date}{date_unit}"),
     })
 }
 
@@ -348,8 +367,7 @@ fn time(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveTime>> {
             return None;
         }
         let (minute, _) = lexemes.number(at + 2).filter(|(_, digits)| *digits == 2)?;
-        let code = if hour_digits == 1 { "%-H" } else { "%H" };
-        (hour, minute, 0, at + 3, format!("{code}:%M"))
+        (hour, minute, 0, at + 3, format!("{}:%M", part('H', hour, hour_digits)))
     };
     let mut millis = 0;
     if !compact
@@ -374,7 +392,7 @@ fn time(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveTime>> {
             return None;
         }
         hour = hour % 12 + if half.eq_ignore_ascii_case("pm") { 12 } else { 0 };
-        format = format.replace("%H", "%I").replace("%-H", "%-I");
+        format = format.replace('H', "I");
         format.push_str(gap);
         format.push_str(if half.starts_with(['a', 'p']) { "%P" } else { "%p" });
         i = word_at + 1;
@@ -458,7 +476,8 @@ mod tests {
     }
 
     fn formats(line: &str) -> Vec<(String, String)> {
-        find(line, window()).into_iter().map(|f| (line[f.span].to_owned(), f.readings[0].1.clone())).collect()
+        let told = |f: Found| (line[f.span].to_owned(), told(&f.readings[0].1, false));
+        find(line, window()).into_iter().map(told).collect()
     }
 
     #[test]
@@ -491,6 +510,14 @@ mod tests {
             ("20261121-114647.123456", "%Y%m%d-%H%M%S.%6f"),
             ("Sat Nov 21 2026 13:09:11 GMT+0900", "%a %b %d %Y %H:%M:%S GMT%z"),
             ("4:09 PM", "%-I:%M %p"),
+            ("Saturday, November 21", "%A, %B %d"),
+            ("Nov 21st", "%b %d[ordinal]"),
+            ("21st of November", "%d[ordinal] of %B"),
+            ("21 de noviembre", "%d de %B[es]"),
+            ("11月21日", "%m月%d日"),
+            ("Nov 21 13:09:11", "%b %d %H:%M:%S"),
+            ("twenty-first of November", "%d[ordinal in words] of %B"),
+            ("November twenty-first, two thousand and twenty-six", "%B %d[ordinal in words], %Y[in words]"),
             ("1795234151123", "epoch milliseconds"),
         ] {
             assert_eq!(formats(&format!("It is {text}, so")), [(text.to_owned(), format.to_owned())]);
@@ -498,10 +525,34 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_two_digits_is_as_padded_as_the_others_of_its_place() {
+        let all = Window { from: NaiveDate::from_ymd_opt(2026, 1, 1).unwrap(), ..window() };
+        for (text, padded, unpadded) in [
+            ("2026-3-21", "%Y-%-m-%d", "%Y-%-m-%-d"),
+            ("2026-03-21", "%Y-%m-%d", "%Y-%m-%-d"),
+            ("11:09 PM", "%I:%M %p", "%-I:%M %p"),
+            ("9:09 PM", "%-I:%M %p", "%-I:%M %p"),
+            ("09:09 PM", "%I:%M %p", "%I:%M %p"),
+        ] {
+            let found = find(text, all);
+            let format = &found[0].readings[0].1;
+            assert_eq!((told(format, false).as_str(), told(format, true).as_str()), (padded, unpadded), "{text}");
+        }
+    }
+
+    #[test]
     fn other_days_and_versions_stay_text() {
-        for line in
-            ["cutoff 2025-05-14", "agent 2.1.91.9f2", "opus-4-20250219", "May 2026 is far", "a 10:99 b", "ratio 1/2/3"]
-        {
+        for line in [
+            "cutoff 2025-05-14",
+            "agent 2.1.91.9f2",
+            "opus-4-20250219",
+            "May 2026 is far",
+            "a 10:99 b",
+            "ratio 1/2/3",
+            "May 21 is far",
+            "the first of May",
+            "21 novel ideas",
+        ] {
             assert_eq!(formats(line), [], "{line}");
         }
     }

@@ -102,12 +102,48 @@ fn sort(node: &Node) -> String {
     }
 }
 
+/// What of an array's elements decides their labels.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Traits {
+    sorts: Vec<String>,
+    digests: Vec<u64>,
+    /// The words of those elements that had to be compared by them.
+    pub(super) bags: Vec<Option<Vec<u64>>>,
+}
+
+impl Traits {
+    /// Of these elements; no words yet.
+    pub(super) fn of(elements: &[Node]) -> Self {
+        Self {
+            sorts: elements.iter().map(sort).collect(),
+            digests: elements.iter().map(digest).collect(),
+            bags: Vec::new(),
+        }
+    }
+}
+
+/// Which slot each element is in, and the words of those that were compared by them.
+type Partners = (Vec<Option<usize>>, Vec<Option<Vec<u64>>>);
+
 impl Elements {
-    /// The labels of these elements; new ones for what is new.
-    pub(super) fn labels(&mut self, elements: &[Node]) -> Vec<String> {
-        let sorts: Vec<String> = elements.iter().map(sort).collect();
-        let digests: Vec<u64> = elements.iter().map(digest).collect();
-        let (n, m) = (self.slots.len(), elements.len());
+    /// The labels of these elements; new ones for what is new. And what that was decided by.
+    pub(super) fn labels(&mut self, elements: &[Node]) -> (Vec<String>, Traits) {
+        let mut traits = Traits::of(elements);
+        let (partner, bags) = self.partners(&traits, |k| elements.get(k).map(words)).unwrap_or_default();
+        let labels = self.take(partner, &traits, &bags);
+        traits.bags = bags;
+        (labels, traits)
+    }
+
+    /// The labels of elements of which no more than this is known; `None` where it is not enough.
+    pub(super) fn again(&mut self, traits: &Traits) -> Option<Vec<String>> {
+        let (partner, bags) = self.partners(traits, |k| traits.bags.get(k)?.clone())?;
+        Some(self.take(partner, traits, &bags))
+    }
+
+    fn partners(&self, traits: &Traits, words: impl Fn(usize) -> Option<Vec<u64>>) -> Option<Partners> {
+        let Traits { sorts, digests, .. } = traits;
+        let (n, m) = (self.slots.len(), sorts.len());
         let same = |i: usize, j: usize| self.slots[i].digests.contains(&digests[j]) && self.slots[i].sort == sorts[j];
         let mut partner = pair_trimmed(n, m, same, |i, j| u32::from(same(i, j)));
         let mut bags: Vec<Option<Vec<u64>>> = vec![None; m];
@@ -120,8 +156,8 @@ impl Elements {
             }
             let end = (j..m).find(|k| partner[*k].is_some()).unwrap_or(m);
             let upper = partner.get(end).copied().flatten().unwrap_or(n);
-            for k in j..end {
-                bags[k] = Some(words(&elements[k]));
+            for (k, bag) in bags.iter_mut().enumerate().take(end).skip(j) {
+                *bag = Some(words(k)?);
             }
             let alone = n == 1 && m == 1;
             let block = pair(upper - lower, end - j, |a, b| {
@@ -138,29 +174,23 @@ impl Elements {
             }
             j = end;
         }
-        self.take(partner, sorts, &digests, bags)
+        Some((partner, bags))
     }
 
-    fn take(
-        &mut self,
-        partner: Vec<Option<usize>>,
-        sorts: Vec<String>,
-        digests: &[u64],
-        mut bags: Vec<Option<Vec<u64>>>,
-    ) -> Vec<String> {
+    fn take(&mut self, partner: Vec<Option<usize>>, traits: &Traits, bags: &[Option<Vec<u64>>]) -> Vec<String> {
         let mut labels = Vec::with_capacity(partner.len());
         let mut merged = Vec::with_capacity(self.slots.len() + 2);
         let mut old = std::mem::take(&mut self.slots).into_iter().enumerate().peekable();
-        for (j, (position, sort)) in partner.into_iter().zip(sorts).enumerate() {
-            let bag = bags[j].take();
+        for (j, (position, sort)) in partner.into_iter().zip(&traits.sorts).enumerate() {
+            let (digest, bag) = (traits.digests[j], bags[j].as_ref());
             if let Some(position) = position {
                 while let Some((at, mut slot)) = old.next_if(|(at, _)| *at <= position) {
                     if at == position {
                         labels.push(slot.label.clone());
                         if slot.digests.len() < 512 {
-                            slot.digests.insert(digests[j]);
+                            slot.digests.insert(digest);
                         }
-                        if let Some(bag) = bag.as_ref().filter(|_| slot.words.len() < 3) {
+                        if let Some(bag) = bag.filter(|_| slot.words.len() < 3) {
                             slot.words.push(bag.clone());
                         }
                     }
@@ -173,9 +203,9 @@ impl Elements {
                 labels.push(label.clone());
                 merged.push(Slot {
                     label,
-                    sort,
-                    digests: HashSet::from_iter([digests[j]]),
-                    words: vec![bag.unwrap_or_default()],
+                    sort: sort.clone(),
+                    digests: HashSet::from_iter([digest]),
+                    words: vec![bag.cloned().unwrap_or_default()],
                 });
             }
         }
@@ -266,17 +296,17 @@ mod tests {
         let both = array(
             r#"[{"role":"user","content":"list of the deferred tools here"},{"role":"user","content":"the date is 2026-11-21, say ok"}]"#,
         );
-        assert_eq!(elements.labels(&both), ["user#0", "user#1"]);
+        assert_eq!(elements.labels(&both).0, ["user#0", "user#1"]);
         let one = array(r#"[{"role":"user","content":"the date is 2026/11/22, say ok"}]"#);
-        assert_eq!(elements.labels(&one), ["user#1"]);
+        assert_eq!(elements.labels(&one).0, ["user#1"]);
     }
 
     #[test]
     fn roles_are_never_mixed() {
         let mut elements = Elements::default();
-        assert_eq!(elements.labels(&array(r#"[{"role":"user","content":"x"}]"#)), ["user#0"]);
+        assert_eq!(elements.labels(&array(r#"[{"role":"user","content":"x"}]"#)).0, ["user#0"]);
         assert_eq!(
-            elements.labels(&array(r#"[{"role":"system","content":"x"},{"role":"user","content":"x"}]"#)),
+            elements.labels(&array(r#"[{"role":"system","content":"x"},{"role":"user","content":"x"}]"#)).0,
             ["system#0", "user#0"]
         );
     }

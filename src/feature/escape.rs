@@ -12,7 +12,7 @@ const BEYOND: &str = "beyond ASCII";
 const CAPITALS: &str = "in capital digits";
 
 /// Which characters are escaped. What is not in it was never met.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Style(BTreeMap<String, bool>);
 
 /// The sort of character that an escape stands for.

@@ -5,16 +5,15 @@ use std::sync::Arc;
 use super::column::Sample;
 use super::container::Containers;
 use super::context::{Context, Levels};
-use super::hash::{HashMap, HashSet, IndexMap};
+use super::hash::{HashMap, IndexMap};
+use super::kept::{Kept, Shared};
 use super::leaf::{Content, Leaf};
 use super::model::{Lines, Readout, TextModel};
 use super::order::OrderModel;
-use super::process;
-use super::request::Requests;
+use super::parts::{Pair, Parts};
 use super::slot::ColumnId;
 use super::table::Table;
 use super::token::Tokeniser;
-use super::transport::Names;
 use super::{Feature, Observation, Row, ValueId};
 use crate::capture::Capture;
 use crate::cell::Assignment;
@@ -30,6 +29,8 @@ pub struct Extractor {
     levels: Option<Arc<Levels>>,
     /// Learned captures, until the extractor is frozen. Bodies are shared with whoever else has them.
     learned: Vec<(Assignment, Capture)>,
+    /// Their leaves, until their rows are made.
+    kept: Kept,
     frozen: bool,
     parts: Parts,
     prepared: Option<Lines>,
@@ -38,35 +39,10 @@ pub struct Extractor {
     containers: Containers,
 }
 
-/// What takes a capture apart.
-#[derive(Clone, Debug, Default)]
-struct Parts {
-    requests: Requests,
-    names: Names,
-}
-
 #[derive(Debug)]
 enum Model {
     Text(TextModel),
     Order(OrderModel),
-}
-
-impl Parts {
-    /// All leaves of a capture, each address once.
-    fn leaves(&mut self, capture: &Capture, context: &Context) -> Vec<Leaf> {
-        let mut out = Vec::new();
-        process::leaves(capture, &mut out);
-        self.requests.leaves(capture, context, &mut out);
-        self.names.leaves(capture, context, &mut out);
-        let mut seen: HashSet<&str> =
-            HashSet::with_capacity_and_hasher(out.len(), foldhash::fast::RandomState::default());
-        let first: Vec<bool> = out.iter().map(|leaf| seen.insert(&leaf.address)).collect();
-        if first.contains(&false) {
-            let mut first = first.into_iter();
-            out.retain(|_| first.next().unwrap_or(true));
-        }
-        out
-    }
 }
 
 impl Extractor {
@@ -77,6 +53,7 @@ impl Extractor {
             scenario,
             levels: None,
             learned: Vec::new(),
+            kept: Kept::default(),
             frozen: false,
             parts: Parts::default(),
             prepared: None,
@@ -110,58 +87,121 @@ impl Extractor {
             return;
         }
         self.frozen = true;
-        let learned = std::mem::take(&mut self.learned);
         let (Some(levels), Some(prepared)) = (&self.levels, &mut self.prepared) else { return };
-        let observations: Vec<Observation<'_>> =
-            learned.iter().map(|(levels, capture)| Observation { levels, capture }).collect();
-        let contexts: Vec<Context> = observations.iter().map(|o| Context::new(levels, o)).collect();
-        let pairs = || learned.iter().map(|(_, capture)| capture).zip(&contexts);
-        self.parts.requests.prepare(pairs());
-        self.parts.names.prepare(pairs());
+        let contexts = contexts(levels, &self.learned);
+        let pairs: Vec<Pair<'_>> = self.learned.iter().map(|(_, capture)| capture).zip(&contexts).collect();
+        self.parts.prepare(&pairs);
         // The fullest capture first, whatever the order of the runs: what is optional has then a place of its own.
-        let mut order: Vec<usize> = (0..learned.len()).collect();
-        order.sort_by_cached_key(|i| fullness(&learned[*i].1));
+        let mut order: Vec<usize> = (0..pairs.len()).collect();
+        order.sort_by_cached_key(|i| fullness(pairs[*i].0));
+        let mut kept = Kept::new(pairs.len());
+        let ordered: Vec<Pair<'_>> = order.iter().map(|i| pairs[*i]).collect();
+        self.parts.in_turn(&ordered, |n, taken| kept.put(order[n], taken));
+        // Once more: what came later may have changed what the first ones are taken for.
         for i in &order {
-            self.parts.leaves(&learned[*i].1, &contexts[*i]);
-        }
-        let mut texts: HashSet<Arc<str>> = HashSet::default();
-        let mut gathered: IndexMap<String, Gathered> = IndexMap::default();
-        for i in order {
-            for leaf in self.parts.leaves(&learned[i].1, &contexts[i]) {
-                gathered.entry(leaf.address.clone()).or_insert_with(|| Gathered::of(&leaf)).add(i, leaf, &mut texts);
+            if let Some(taken) = self.parts.again(pairs[*i], kept.asked(*i)) {
+                kept.put(*i, taken);
             }
         }
-        for (address, leaf) in gathered {
-            let model = leaf.learn(&contexts, prepared, &mut self.table);
-            self.models.insert(address, model);
+        let mut gathered: IndexMap<&str, Gathered<'_>> = IndexMap::default();
+        let mut place_of: Vec<Option<usize>> = vec![None; kept.heads()];
+        for i in order {
+            for (head, content) in kept.leaves(i) {
+                let place = *place_of[head].get_or_insert_with(|| {
+                    let entry = gathered.entry(&kept.of(head).address);
+                    let place = entry.index();
+                    entry.or_insert_with(|| Gathered::of(kept.of(head).leaf(&content)));
+                    place
+                });
+                if let Some((_, leaf)) = gathered.get_index_mut(place) {
+                    leaf.add(i, content);
+                }
+            }
         }
+        let window = prepared.tokeniser.window();
+        for (address, leaf) in gathered {
+            let model = leaf.learn(prepared, &mut self.table);
+            self.models.insert(address.to_owned(), model);
+            self.table.decide_many(&contexts, window);
+        }
+        self.table.decide(&contexts, window);
+        self.kept = kept;
+    }
+
+    /// The rows of the captures that were learned from, in the order in which they were learned; once.
+    pub fn learned(&mut self) -> Vec<Row> {
+        let (learned, kept) = (std::mem::take(&mut self.learned), std::mem::take(&mut self.kept));
+        let Some(levels) = self.levels.clone().filter(|_| self.frozen) else { return Vec::new() };
+        let contexts = contexts(&levels, &learned);
+        let mut rows = Vec::with_capacity(learned.len());
+        for (i, ((_, capture), context)) in learned.iter().zip(&contexts).enumerate() {
+            if let Some(taken) = self.parts.again((capture, context), kept.asked(i)) {
+                rows.push(self.row(&taken.leaves, context));
+                continue;
+            }
+            let mut row = Row::new();
+            for (head, content) in kept.leaves(i) {
+                let head = kept.of(head);
+                self.write(&head.address, &Given::kept(&content), context, &mut row, || head.leaf(&content));
+            }
+            self.containers.update(&self.table.features);
+            rows.push(row);
+        }
+        rows
     }
 
     /// Second pass, and every later capture: this capture's values.
     pub fn extract(&mut self, observation: Observation<'_>) -> Row {
-        let levels = self.levels(&observation);
-        let context = Context::new(&levels, &observation);
+        self.extract_all(&[observation]).pop().unwrap_or_default()
+    }
+
+    /// The same for several captures, in this order.
+    pub fn extract_all(&mut self, observations: &[Observation<'_>]) -> Vec<Row> {
+        let Some(first) = observations.first() else { return Vec::new() };
+        let levels = self.levels(first);
+        let contexts: Vec<Context> = observations.iter().map(|o| Context::new(&levels, o)).collect();
+        let pairs: Vec<Pair<'_>> = observations.iter().map(|o| o.capture).zip(&contexts).collect();
+        let mut rows = Vec::with_capacity(pairs.len());
+        let mut parts = std::mem::take(&mut self.parts);
+        parts.in_turn(&pairs, |n, taken| rows.push(self.row(&taken.leaves, &contexts[n])));
+        self.parts = parts;
+        rows
+    }
+
+    fn row(&mut self, leaves: &[Leaf], context: &Context) -> Row {
         let mut row = Row::new();
-        let Some(prepared) = &mut self.prepared else { return row };
-        for leaf in self.parts.leaves(observation.capture, &context) {
-            let model = if let Some(model) = self.models.get_mut(&leaf.address) {
-                model
-            } else {
-                let made = Model::unseen(&leaf, &context, prepared, &mut self.table);
-                self.models.entry(leaf.address.clone()).or_insert(made)
-            };
-            for (column, text) in model.read(&leaf.content, &context, prepared, &mut self.table).iter() {
-                let plan = &self.table.column(*column).plan;
-                if plan.is_plain() {
-                    self.table.write_plain(&mut row, *column, text);
-                } else {
-                    let reading = plan.read(&Sample { text, context: &context }, prepared.tokeniser.window());
-                    self.table.write(&mut row, *column, &reading, &context);
-                }
-            }
+        for leaf in leaves {
+            self.write(&leaf.address, &Given::of(&leaf.content), context, &mut row, || leaf.clone());
         }
         self.containers.update(&self.table.features);
         row
+    }
+
+    /// Writes what stands at an address into a row.
+    fn write(
+        &mut self,
+        address: &str,
+        content: &Given<'_>,
+        context: &Context,
+        row: &mut Row,
+        leaf: impl FnOnce() -> Leaf,
+    ) {
+        let Self { models, table, prepared: Some(prepared), .. } = self else { return };
+        let model = if let Some(model) = models.get_mut(address) {
+            model
+        } else {
+            let made = Model::unseen(&leaf(), context, prepared, table);
+            models.entry(address.to_owned()).or_insert(made)
+        };
+        for (column, text) in model.read(content, context, prepared, table).iter() {
+            let plan = &table.column(*column).plan;
+            if plan.is_plain() {
+                table.write_plain(row, *column, text);
+            } else {
+                let reading = plan.read(&Sample { text, context }, prepared.tokeniser.window());
+                table.write(row, *column, &reading, context);
+            }
+        }
     }
 
     /// For each feature the one that is absent where what it stands in (its request) was not sent.
@@ -190,8 +230,7 @@ impl Extractor {
         let (Some(levels), Some(prepared)) = (&self.levels, &self.prepared) else { return None };
         let (address, model) = self.models.iter().find(|(_, model)| model.has(column))?;
         let context = Context::new(levels, &observation);
-        // Taking a capture apart may meet something new, which must not stay.
-        let leaves = self.parts.clone().leaves(observation.capture, &context);
+        let leaves = self.parts.peek((observation.capture, &context));
         let leaf = leaves.into_iter().find(|leaf| leaf.address == *address)?;
         match (model, leaf.content) {
             (Model::Text(model), Content::Text(text)) => {
@@ -209,16 +248,17 @@ impl Model {
         match &leaf.content {
             Content::Text(_) => Self::Text(TextModel::unseen(leaf, table)),
             Content::Order(names) => {
-                let contexts = std::slice::from_ref(context);
-                Self::Order(OrderModel::learn(leaf, &[(0, names.clone())], contexts, &prepared.tokeniser, table))
+                let model = OrderModel::learn(leaf, &[(0, names)], table);
+                table.decide(std::slice::from_ref(context), prepared.tokeniser.window());
+                Self::Order(model)
             }
         }
     }
 
-    fn read(&mut self, content: &Content, context: &Context, prepared: &mut Lines, table: &mut Table) -> Readout {
+    fn read(&mut self, content: &Given<'_>, context: &Context, prepared: &mut Lines, table: &mut Table) -> Readout {
         match (self, content) {
-            (Self::Text(model), Content::Text(text)) => model.read(text, context, prepared, table),
-            (Self::Order(model), Content::Order(names)) => {
+            (Self::Text(model), Given::Text(text)) => model.read(text, context, prepared, table),
+            (Self::Order(model), Given::Order(names)) => {
                 model.read(names, table).into_iter().map(|(column, text)| (column, text.into())).collect()
             }
             _ => Readout::from([]),
@@ -233,43 +273,62 @@ impl Model {
     }
 }
 
-/// One leaf over all learned captures.
-struct Gathered {
-    leaf: Leaf,
-    texts: Vec<(usize, Arc<str>)>,
-    orders: Vec<(usize, Vec<String>)>,
+/// What stands at a leaf, wherever it is kept.
+enum Given<'a> {
+    Text(&'a str),
+    Order(&'a [String]),
 }
 
-impl Gathered {
-    fn of(leaf: &Leaf) -> Self {
-        Self { leaf: leaf.clone(), texts: Vec::new(), orders: Vec::new() }
-    }
-
-    fn add(&mut self, capture: usize, leaf: Leaf, known: &mut HashSet<Arc<str>>) {
-        match leaf.content {
-            Content::Text(text) => {
-                let shared = if let Some(shared) = known.get(text.as_str()) {
-                    Arc::clone(shared)
-                } else {
-                    let made: Arc<str> = text.into();
-                    known.insert(Arc::clone(&made));
-                    made
-                };
-                self.texts.push((capture, shared));
-            }
-            Content::Order(names) => self.orders.push((capture, names)),
+impl<'a> Given<'a> {
+    fn of(content: &'a Content) -> Self {
+        match content {
+            Content::Text(text) => Self::Text(text),
+            Content::Order(names) => Self::Order(names),
         }
     }
 
-    fn learn(mut self, contexts: &[Context], prepared: &mut Lines, table: &mut Table) -> Model {
+    fn kept(content: &Shared<'a>) -> Self {
+        match content {
+            Shared::Text(text) => Self::Text(text),
+            Shared::Order(names) => Self::Order(names),
+        }
+    }
+}
+
+/// One leaf over all learned captures.
+struct Gathered<'a> {
+    leaf: Leaf,
+    texts: Vec<(usize, Arc<str>)>,
+    orders: Vec<(usize, &'a [String])>,
+}
+
+impl<'a> Gathered<'a> {
+    fn of(leaf: Leaf) -> Self {
+        Self { leaf, texts: Vec::new(), orders: Vec::new() }
+    }
+
+    fn add(&mut self, capture: usize, content: Shared<'a>) {
+        match content {
+            Shared::Text(text) => self.texts.push((capture, Arc::clone(text))),
+            Shared::Order(names) => self.orders.push((capture, names)),
+        }
+    }
+
+    fn learn(mut self, prepared: &mut Lines, table: &mut Table) -> Model {
         self.texts.sort_by_key(|(capture, _)| *capture);
         self.orders.sort_by_key(|(capture, _)| *capture);
         if self.orders.is_empty() {
-            Model::Text(TextModel::learn(&self.leaf, &self.texts, contexts, prepared, table))
+            Model::Text(TextModel::learn(&self.leaf, &self.texts, prepared, table))
         } else {
-            Model::Order(OrderModel::learn(&self.leaf, &self.orders, contexts, &prepared.tokeniser, table))
+            Model::Order(OrderModel::learn(&self.leaf, &self.orders, table))
         }
     }
+}
+
+/// What the learned captures were made under.
+fn contexts(levels: &Arc<Levels>, learned: &[(Assignment, Capture)]) -> Vec<Context> {
+    let context = |(own, capture): &(Assignment, Capture)| Context::new(levels, &Observation { levels: own, capture });
+    learned.iter().map(context).collect()
 }
 
 /// Orders captures, the fullest first, by nothing but their contents.

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::element::{self, Elements};
+use super::element;
 use super::escape::Style;
-use super::hash::HashMap;
 use super::json::{self, Json, Node, Quoted};
+use super::known::Inquiry;
 use super::leaf::{Leaf, numbered};
 use super::mask;
 use super::{Channel, FeatureKind};
@@ -16,13 +16,6 @@ use crate::wire::encoding;
 
 /// JSON inside strings is opened so many times.
 const MAX_OPENED: usize = 4;
-
-/// What was met of bodies, by address: the elements of arrays, and which characters a JSON text escapes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Known {
-    elements: HashMap<String, Elements>,
-    styles: HashMap<String, Style>,
-}
 
 /// Undoes the content encoding. What cannot be undone stays as it is.
 pub(super) fn decoded<'a>(bytes: &'a [u8], encoding: &str) -> Cow<'a, [u8]> {
@@ -35,13 +28,13 @@ pub(super) fn body(
     content_type: &str,
     address: &str,
     place: &str,
-    known: &mut Known,
+    inquiry: &mut Inquiry<'_>,
     leaves: &mut Vec<Leaf>,
 ) {
     if bytes.is_empty() {
         return;
     }
-    let mut walk = Walk { known, leaves, opened: 0, style: Style::default() };
+    let mut walk = Walk { inquiry, leaves, opened: 0, style: Style::default() };
     let Ok(text) = std::str::from_utf8(bytes) else {
         let magic = hex::encode(&bytes[..bytes.len().min(4)]);
         let (kind, place) = (FeatureKind::Shape, format!("{place} \u{b7} body"));
@@ -67,15 +60,15 @@ fn rows(text: &str) -> Option<Vec<Node>> {
     lines.map(|line| json::parse_container(line).map(|json| json.root)).collect()
 }
 
-struct Walk<'a> {
-    known: &'a mut Known,
+struct Walk<'a, 'k> {
+    inquiry: &'a mut Inquiry<'k>,
     leaves: &'a mut Vec<Leaf>,
     opened: usize,
     /// Which characters the JSON text around escapes.
     style: Style,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     fn leaf(&mut self, kind: FeatureKind, address: String, place: String, text: String) {
         self.leaves.push(Leaf::text(Channel::Body, kind, address, place, text));
     }
@@ -83,10 +76,7 @@ impl Walk<'_> {
     fn json(&mut self, json: &Json, address: &str, place: &str) {
         let spacing = json.spacing.clone();
         self.leaf(FeatureKind::Layout, format!("{address}spacing"), format!("{place}spacing"), spacing);
-        let mut style = Style::of(json);
-        let known = self.known.styles.entry(address.to_owned()).or_default();
-        style.or(known);
-        known.or(&style);
+        let style = self.inquiry.style(address, Style::of(json));
         if let Some(told) = style.told() {
             self.leaf(FeatureKind::Signature, format!("{address}escapes"), format!("{place}escapes"), told);
         }
@@ -146,7 +136,7 @@ impl Walk<'_> {
                 self.leaves.push(Leaf { kind: FeatureKind::Sequence, ..order });
                 names
             }
-            None => self.known.elements.entry(address.to_owned()).or_default().labels(elements),
+            None => self.inquiry.labels(address, elements),
         };
         for (label, element) in labels.iter().zip(elements) {
             self.node(element, &format!("{address}/{label}"), &format!("{place}[{label}]"));
@@ -237,12 +227,14 @@ fn scalars(elements: &[Node]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::known::Known;
     use super::super::leaf::Content;
     use super::*;
 
     fn flat(text: &str, known: &mut Known) -> Vec<(String, String)> {
         let mut leaves = Vec::new();
-        body(text.as_bytes(), "application/json", "body POST /x #0", "POST /x", known, &mut leaves);
+        let inquiry = &mut Inquiry::new(known);
+        body(text.as_bytes(), "application/json", "body POST /x #0", "POST /x", inquiry, &mut leaves);
         let show = |leaf: Leaf| match leaf.content {
             Content::Text(text) => (leaf.address, text),
             Content::Order(names) => (leaf.address, names.join(" ")),
@@ -288,7 +280,7 @@ mod tests {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
             let (mut known, mut leaves) = (Known::default(), Vec::new());
-            body(&bytes, "", "a", "p", &mut known, &mut leaves);
+            body(&bytes, "", "a", "p", &mut Inquiry::new(&mut known), &mut leaves);
             for encoding in ["gzip", "br", "zstd", "deflate"] {
                 let _ = decoded(&bytes, encoding);
             }

@@ -9,3 +9,5 @@ pub(super) type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
 pub(super) type HashSet<T> = std::collections::HashSet<T, RandomState>;
 /// A hash map that knows the order in which it was filled.
 pub(super) type IndexMap<K, V> = indexmap::IndexMap<K, V, RandomState>;
+/// A hash set that knows the order in which it was filled.
+pub(super) type IndexSet<T> = indexmap::IndexSet<T, RandomState>;

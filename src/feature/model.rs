@@ -5,7 +5,6 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use super::align::{Line, Template};
-use super::column::{Plan, Sample};
 use super::context::Context;
 use super::hash::HashMap;
 use super::leaf::{Leaf, lines};
@@ -114,7 +113,6 @@ struct Seen<'a> {
     /// Line text → captures (by index into the samples).
     variants: BTreeMap<Arc<str>, Vec<usize>>,
     samples: &'a [(usize, Arc<str>)],
-    contexts: &'a [Context],
 }
 
 impl Seen<'_> {
@@ -122,29 +120,20 @@ impl Seen<'_> {
         self.variants.values().map(Vec::len).sum()
     }
 
-    /// Decides a column's plan from its text in each variant.
-    fn plan(&self, texts: &BTreeMap<&Arc<str>, Arc<str>>, tokeniser: &Tokeniser) -> Plan {
-        let samples: Vec<Sample<'_>> = self
-            .variants
-            .iter()
-            .flat_map(|(line, captures)| {
-                let text = &texts[line];
-                captures.iter().map(move |i| Sample { text, context: &self.contexts[self.samples[*i].0] })
-            })
-            .collect();
-        Plan::decide(&samples, self.contexts, tokeniser.window())
+    /// What decides a column's plan: its text in each variant, capture by capture.
+    fn texts(&self, texts: &BTreeMap<&Arc<str>, Arc<str>>) -> Vec<(Arc<str>, usize)> {
+        let of_variant = |(line, captures): (&Arc<str>, &Vec<usize>)| {
+            let text = &texts[line];
+            captures.iter().map(|i| (Arc::clone(text), self.samples[*i].0)).collect::<Vec<_>>()
+        };
+        self.variants.iter().flat_map(of_variant).collect()
     }
 }
 
 impl TextModel {
-    /// Learns a leaf from all captures that have it: `samples` are (index into `contexts`, text).
-    pub(super) fn learn(
-        leaf: &Leaf,
-        samples: &[(usize, Arc<str>)],
-        contexts: &[Context],
-        prepared: &mut Lines,
-        table: &mut Table,
-    ) -> Self {
+    /// Learns a leaf from all captures that have it: `samples` are (number of the capture, text). The table has then the
+    /// columns, whose plans are still to be decided.
+    pub(super) fn learn(leaf: &Leaf, samples: &[(usize, Arc<str>)], prepared: &mut Lines, table: &mut Table) -> Self {
         let head = Head::of(leaf);
         let presence = head.presence(table);
         let mut users: HashMap<&Arc<str>, Vec<usize>> = HashMap::default();
@@ -181,7 +170,7 @@ impl TextModel {
         let order: Vec<usize> = model.template.ids().collect();
         for (n, id) in order.iter().enumerate() {
             let Some(variants) = seen.remove(id) else { continue };
-            let slot = Seen { variants, samples, contexts };
+            let slot = Seen { variants, samples };
             let line = (order.len() > 1).then_some(n + 1);
             let reader = model.head.reader(&slot, line, &prepared.tokeniser, table);
             model.readers.insert(*id, reader);
@@ -217,9 +206,10 @@ impl TextModel {
                 // Met after the learning: this capture alone says how it is read.
                 let variants = BTreeMap::from([(Arc::clone(&line.text), vec![0])]);
                 let samples = [(0, Arc::clone(&line.text))];
-                let slot = Seen { variants, samples: &samples, contexts: std::slice::from_ref(context) };
+                let slot = Seen { variants, samples: &samples };
                 let number = (lines.len() > 1).then_some(n + 1);
                 let reader = self.head.reader(&slot, number, &prepared.tokeniser, table);
+                table.decide(std::slice::from_ref(context), prepared.tokeniser.window());
                 self.readers.entry(id).or_insert(reader)
             };
             match reader {
@@ -285,7 +275,7 @@ impl Head {
             let kind = if optional && variants.len() == 1 { FeatureKind::Presence } else { self.kind.clone() };
             let column = self.add(table, &suffix, &numbered, kind);
             let texts = seen.variants.keys().map(|line| (line, Arc::clone(line))).collect();
-            table.column(column).plan = seen.plan(&texts, tokeniser);
+            table.plan(column, seen.texts(&texts));
             return SlotReader::Whole(column);
         }
         let cuts: BTreeMap<&Arc<str>, _> =
@@ -309,7 +299,7 @@ impl Head {
             let after = skeleton.word_before(k).map(|word| format!(" \u{b7} after {word:?}")).unwrap_or_default();
             let column =
                 self.add(table, &format!("{suffix} gap {ordinal}"), &format!("{numbered}{after}"), self.kind.clone());
-            table.column(column).plan = seen.plan(&texts, tokeniser);
+            table.plan(column, seen.texts(&texts));
             skeleton.columns[k] = Some(column);
             ordinal += 1;
         }

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Datelike as _, Duration, NaiveDate, NaiveDateTime, Offset as _, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
-use super::date::{Found, Stamp, Window, find};
+use super::date::{Found, Stamp, Window, find, is_unpadded, told};
 
 /// When a capture was made, and where its cell thinks that it is.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,15 @@ pub(super) enum Basis {
     Utc,
     /// The zone's own (or sometimes this, sometimes that).
     Local,
+}
+
+/// How a column's moments are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Habit {
+    /// The clock that they follow.
+    pub(super) basis: Basis,
+    /// Whether any of their numbers is not padded: then no number of two digits is either.
+    pub(super) unpadded: bool,
 }
 
 /// A text whose moments were taken out.
@@ -145,9 +154,9 @@ fn hours(offset: i32) -> String {
 
 /// Decides from all learned captures whether a column's dates and times are moments, and which clock they follow.
 /// `None` where they are not: then they stay text.
-pub(super) fn decide<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: Window) -> Option<Basis> {
+pub(super) fn decide<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: Window) -> Option<Habit> {
     let (mut found, mut agreed) = (0_usize, 0_usize);
-    let mut all_utc = true;
+    let (mut all_utc, mut unpadded) = (true, false);
     // Equal texts of several captures stand side by side: each is searched once.
     let mut last: Option<(&str, Vec<Found>)> = None;
     for (text, clock) in texts {
@@ -156,14 +165,16 @@ pub(super) fn decide<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: 
         }
         for hit in last.iter().flat_map(|(_, hits)| hits) {
             found += 1;
-            if let Some((_, agreement)) = best(hit, &clock) {
+            if let Some(((_, format), agreement)) = best(hit, &clock) {
                 agreed += 1;
+                unpadded |= is_unpadded(format);
                 all_utc &= agreement.utc || agreement.near;
             }
         }
     }
     // A stray miss (an agent that is slow around midnight) must not turn every capture's date into text.
-    (found > 0 && agreed * 20 >= found * 19).then_some(if all_utc { Basis::Utc } else { Basis::Local })
+    let basis = if all_utc { Basis::Utc } else { Basis::Local };
+    (found > 0 && agreed * 20 >= found * 19).then_some(Habit { basis, unpadded })
 }
 
 /// The reading that agrees with the clock.
@@ -175,7 +186,7 @@ fn best<'a>(hit: &'a Found, clock: &Clock) -> Option<(&'a (Stamp, String), Agree
 }
 
 /// Takes the moments out of a text. Gives `None` if there are none.
-pub(super) fn rewrite(text: &str, window: Window, clock: &Clock, basis: Basis) -> Option<Rewritten> {
+pub(super) fn rewrite(text: &str, window: Window, clock: &Clock, habit: Habit) -> Option<Rewritten> {
     let mut out = Rewritten::default();
     let mut at = 0;
     for hit in find(text, window) {
@@ -188,8 +199,8 @@ pub(super) fn rewrite(text: &str, window: Window, clock: &Clock, basis: Basis) -
             Stamp::Epoch(_) => "${epoch}",
             Stamp::Weekday(_) => "${weekday}",
         });
-        out.formats.push(reading.1.clone());
-        out.shifts.extend(clock.shift(reading.0, basis));
+        out.formats.push(told(&reading.1, habit.unpadded));
+        out.shifts.extend(clock.shift(reading.0, habit.basis));
         at = hit.span.end;
     }
     if out.formats.is_empty() {
@@ -217,7 +228,7 @@ mod tests {
     }
 
     fn shift(text: &str, clock: Clock, basis: Basis) -> Vec<String> {
-        rewrite(text, window(), &clock, basis).unwrap().shifts
+        rewrite(text, window(), &clock, Habit { basis, unpadded: false }).unwrap().shifts
     }
 
     #[test]
@@ -232,7 +243,8 @@ mod tests {
     #[test]
     fn a_utc_date_is_constant() {
         let texts = [("2026-11-21", clock(0, "Asia/Tokyo")), ("2026-11-22", clock(5, "Asia/Tokyo"))];
-        assert_eq!(decide(texts.iter().map(|(t, c)| (*t, *c)), window()), Some(Basis::Utc));
+        let habit = Habit { basis: Basis::Utc, unpadded: false };
+        assert_eq!(decide(texts.iter().map(|(t, c)| (*t, *c)), window()), Some(habit));
         for (text, clock) in texts {
             assert_eq!(shift(text, clock, Basis::Utc), ["UTC date"]);
         }
@@ -242,7 +254,8 @@ mod tests {
     fn other_days_are_not_moments() {
         let texts = [("2026-11-30", clock(0, "UTC")), ("2026-11-30", clock(1, "UTC"))];
         assert_eq!(decide(texts.into_iter(), window()), None);
-        assert_eq!(rewrite("on 2026-11-30", window(), &clock(0, "UTC"), Basis::Utc), None);
+        let habit = Habit { basis: Basis::Utc, unpadded: false };
+        assert_eq!(rewrite("on 2026-11-30", window(), &clock(0, "UTC"), habit), None);
     }
 
     #[test]

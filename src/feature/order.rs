@@ -2,14 +2,12 @@
 //! what is optional says only what it follows, so that two optional names with two causes stay two features.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::column::{Plan, Sample};
-use super::context::Context;
 use super::hash::{HashMap, HashSet};
 use super::leaf::Leaf;
 use super::slot::ColumnId;
 use super::table::Table;
-use super::token::Tokeniser;
 use super::{Channel, FeatureKind};
 
 /// The model of one sequence of names.
@@ -28,14 +26,9 @@ pub(super) struct OrderModel {
 }
 
 impl OrderModel {
-    /// Learns from all captures that have the sequence.
-    pub(super) fn learn(
-        leaf: &Leaf,
-        samples: &[(usize, Vec<String>)],
-        contexts: &[Context],
-        tokeniser: &Tokeniser,
-        table: &mut Table,
-    ) -> Self {
+    /// Learns from all captures that have the sequence: `samples` are (number of the capture, names). The table has then the
+    /// columns, whose plans are still to be decided.
+    pub(super) fn learn(leaf: &Leaf, samples: &[(usize, &[String])], table: &mut Table) -> Self {
         let mut common: HashSet<String> =
             samples.first().map(|(_, names)| names.iter().cloned().collect()).unwrap_or_default();
         for (_, names) in samples {
@@ -57,16 +50,14 @@ impl OrderModel {
             (leaf.address.clone(), leaf.place.clone(), leaf.channel, leaf.kind.clone());
         let mut model = Self { address, place, channel, kind, common, usual, column, optional: HashMap::default() };
         // First all texts, then their plans: a random order is random here too.
-        let mut texts: BTreeMap<ColumnId, Vec<(usize, String)>> = BTreeMap::new();
+        let mut texts: BTreeMap<ColumnId, Vec<(Arc<str>, usize)>> = BTreeMap::new();
         for (capture, names) in samples {
             for (column, text) in model.read(names, table) {
-                texts.entry(column).or_default().push((*capture, text));
+                texts.entry(column).or_default().push((text.into(), *capture));
             }
         }
         for (column, texts) in texts {
-            let samples: Vec<Sample<'_>> =
-                texts.iter().map(|(i, text)| Sample { text, context: &contexts[*i] }).collect();
-            table.column(column).plan = Plan::decide(&samples, contexts, tokeniser.window());
+            table.plan(column, texts);
         }
         model
     }

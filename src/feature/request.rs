@@ -1,40 +1,21 @@
-//! **Requests**: which is which over many captures. A request goes by method and path (less the base URL's own path, and
-//! identifiers by class); among equals the pairing is by what it says, not by when it came.
+//! **Requests** as leaves. A request goes by method and path (less the base URL's own path, and identifiers by class).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::context::Context;
-use super::element;
-use super::flatten::{self, Known};
+use super::flatten;
 use super::hash::HashMap;
 use super::header;
-use super::lcs::likeness;
+use super::known::Inquiry;
 use super::leaf::Leaf;
 use super::mask::{self, Opaque};
 use super::{Channel, FeatureKind};
 use crate::capture::{Capture, Exchange, Hop, HopForm, Via};
 
-/// Requests of one kind must be this much alike (thousandths) to be the same.
-const ALIKE: u32 = 300;
-/// Requests that are this much alike are as alike as any.
-const CERTAIN: u32 = 800;
-/// Requests of one kind that are told apart; the rest are counted.
-const SLOTS: usize = 12;
-
-/// What is known of requests over all captures.
+/// What is known of requests before any is taken apart.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Requests {
-    kinds: HashMap<String, Vec<Slot>>,
     prefixes: Prefixes,
-    known: Known,
-}
-
-/// One request among those of its kind.
-#[derive(Clone, Debug)]
-struct Slot {
-    words: Vec<Vec<u64>>,
-    digest: u64,
 }
 
 /// How much of each base URL's path is to be taken off, decided over all captures.
@@ -50,7 +31,7 @@ impl Requests {
     }
 
     /// Takes a capture's requests apart.
-    pub(super) fn leaves(&mut self, capture: &Capture, context: &Context, out: &mut Vec<Leaf>) {
+    pub(super) fn leaves(&self, capture: &Capture, context: &Context, inquiry: &mut Inquiry<'_>, out: &mut Vec<Leaf>) {
         let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut prefixes = Vec::new();
         for (i, exchange) in capture.exchanges.iter().enumerate() {
@@ -63,7 +44,8 @@ impl Requests {
         }
         let mut names: Vec<Option<String>> = vec![None; capture.exchanges.len()];
         for (kind, members) in &kinds {
-            let slots = self.assign(kind, members, capture);
+            let exchanges: Vec<&Exchange> = members.iter().map(|i| &capture.exchanges[*i]).collect();
+            let slots = inquiry.slots(kind, &exchanges);
             let mut more = 0;
             for (i, slot) in members.iter().zip(slots) {
                 match slot {
@@ -78,118 +60,63 @@ impl Requests {
         }
         for ((exchange, name), prefix) in capture.exchanges.iter().zip(&names).zip(&prefixes) {
             if let Some(name) = name {
-                self.request(exchange, name, prefix, out);
+                request(exchange, name, prefix, inquiry, out);
             }
         }
         let sequence = names.into_iter().flatten().collect::<Vec<_>>();
         out.push(Leaf::order(Channel::RequestSequence, "request order", "order of requests", sequence));
     }
+}
 
-    /// The slot of each of these requests of one kind; new slots for what is new.
-    fn assign(&mut self, kind: &str, members: &[usize], capture: &Capture) -> Vec<Option<usize>> {
-        let slots = self.kinds.entry(kind.to_owned()).or_default();
-        let summaries: Vec<(u64, Option<Vec<u64>>)> = members
-            .iter()
-            .map(|i| {
-                let exchange = &capture.exchanges[*i];
-                // A kind of which there is just one needs no telling apart.
-                let alone = members.len() == 1 && slots.len() == 1;
-                (digest(exchange), (!alone).then(|| words(exchange)))
-            })
-            .collect();
-        if let ([_], [_]) = (members, &slots[..]) {
-            return vec![Some(0)];
-        }
-        let mut pairs: Vec<(u32, usize, usize)> = Vec::new();
-        for (j, (digest, words)) in summaries.iter().enumerate() {
-            let words = words.as_deref().unwrap_or_default();
-            for (i, slot) in slots.iter().enumerate() {
-                let alike = slot.words.iter().map(|other| likeness(other, words)).max().unwrap_or(0);
-                let same = slot.digest == *digest;
-                if same || alike >= ALIKE {
-                    // Identifiers make likeness vary a little: where that is all, the order decides.
-                    pairs.push((if same { 2000 } else { alike.min(CERTAIN) / 100 }, i, j));
-                }
-            }
-        }
-        // The most alike first; among equals, in order.
-        pairs.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-        let mut slot_of: Vec<Option<usize>> = vec![None; members.len()];
-        let mut taken = vec![false; slots.len()];
-        for (_, i, j) in pairs {
-            if !taken[i] && slot_of[j].is_none() {
-                taken[i] = true;
-                slot_of[j] = Some(i);
-            }
-        }
-        for (j, (digest, words)) in summaries.into_iter().enumerate() {
-            match slot_of[j] {
-                Some(i) => {
-                    if let Some(words) = words.filter(|w| slots[i].words.len() < 3 && !slots[i].words.contains(w)) {
-                        slots[i].words.push(words);
-                    }
-                }
-                None if slots.len() < SLOTS => {
-                    slot_of[j] = Some(slots.len());
-                    slots.push(Slot { words: vec![words.unwrap_or_default()], digest });
-                }
-                None => {}
-            }
-        }
-        slot_of
+/// Takes one request apart.
+fn request(exchange: &Exchange, name: &str, prefix: &str, inquiry: &mut Inquiry<'_>, out: &mut Vec<Leaf>) {
+    use Channel::{Connection, RequestSequence};
+    let place = name.strip_suffix(" #0").unwrap_or(name);
+    out.push(Leaf::presence(RequestSequence, format!("request {name}"), place, "sent"));
+    let mut say = |channel, what: &str, text: String| {
+        let (address, place) = (format!("request {name} {what}"), format!("{place} \u{b7} {what}"));
+        let kind = if channel == Connection { FeatureKind::Route } else { FeatureKind::Text };
+        out.push(Leaf::text(channel, kind, address, place, text));
+    };
+    say(RequestSequence, "host", exchange.host.clone());
+    say(RequestSequence, "scheme", exchange.scheme.clone());
+    say(RequestSequence, "port", exchange.port.to_string());
+    say(RequestSequence, "path prefix", prefix.to_owned());
+    let via = match exchange.via {
+        Via::Direct => "direct",
+        Via::Connect => "through CONNECT",
+        Via::Absolute => "absolute form",
+        Via::Socks => "through SOCKS",
+    };
+    say(Connection, "form", via.to_owned());
+    say(Connection, "HTTP version", exchange.version.clone());
+    // The address is a hash of the name; the port tells whether something else than the named one was dialled.
+    let dialled = exchange.dialled.rsplit(':').next().unwrap_or_default();
+    let named = dialled == exchange.port.to_string();
+    say(Connection, "port dialled", if named { String::from("the one named") } else { dialled.to_owned() });
+    let query = exchange.target.split_once('?').map(|(_, query)| query).unwrap_or_default();
+    for (key, value) in query.split('&').filter(|pair| !pair.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))) {
+        say(RequestSequence, &format!("query {}", mask::masked(key)), value.to_owned());
     }
-
-    fn request(&mut self, exchange: &Exchange, name: &str, prefix: &str, out: &mut Vec<Leaf>) {
-        use Channel::{Connection, RequestSequence};
-        let place = name.strip_suffix(" #0").unwrap_or(name);
-        out.push(Leaf::presence(RequestSequence, format!("request {name}"), place, "sent"));
-        let mut say = |channel, what: &str, text: String| {
-            let (address, place) = (format!("request {name} {what}"), format!("{place} \u{b7} {what}"));
-            let kind = if channel == Connection { FeatureKind::Route } else { FeatureKind::Text };
-            out.push(Leaf::text(channel, kind, address, place, text));
-        };
-        say(RequestSequence, "host", exchange.host.clone());
-        say(RequestSequence, "scheme", exchange.scheme.clone());
-        say(RequestSequence, "port", exchange.port.to_string());
-        say(RequestSequence, "path prefix", prefix.to_owned());
-        let via = match exchange.via {
-            Via::Direct => "direct",
-            Via::Connect => "through CONNECT",
-            Via::Absolute => "absolute form",
-            Via::Socks => "through SOCKS",
-        };
-        say(Connection, "form", via.to_owned());
-        say(Connection, "HTTP version", exchange.version.clone());
-        // The address is a hash of the name; the port tells whether something else than the named one was dialled.
-        let dialled = exchange.dialled.rsplit(':').next().unwrap_or_default();
-        let named = dialled == exchange.port.to_string();
-        say(Connection, "port dialled", if named { String::from("the one named") } else { dialled.to_owned() });
-        let query = exchange.target.split_once('?').map(|(_, query)| query).unwrap_or_default();
-        for (key, value) in
-            query.split('&').filter(|pair| !pair.is_empty()).map(|p| p.split_once('=').unwrap_or((p, "")))
-        {
-            say(RequestSequence, &format!("query {}", mask::masked(key)), value.to_owned());
+    for (number, hop) in exchange.hops.iter().enumerate() {
+        let proxy = format!("proxy {}", number + 1);
+        say(Connection, &proxy, way(hop));
+        // That the proxy is told what it was asked for is no news.
+        for (name, value) in hop.headers.iter().filter(|(_, value)| *value != hop.toward) {
+            say(Connection, &format!("{proxy} header {}", name.to_lowercase()), value.clone());
         }
-        for (number, hop) in exchange.hops.iter().enumerate() {
-            let proxy = format!("proxy {}", number + 1);
-            say(Connection, &proxy, way(hop));
-            // That the proxy is told what it was asked for is no news.
-            for (name, value) in hop.headers.iter().filter(|(_, value)| *value != hop.toward) {
-                say(Connection, &format!("{proxy} header {}", name.to_lowercase()), value.clone());
-            }
-        }
-        if let Some(note) = &exchange.note {
-            say(Connection, "note", note.clone());
-        }
-        let headers = own_headers(exchange);
-        header::leaves(&headers, exchange.body.bytes.len(), name, place, out);
-        let header = |wanted: &str| {
-            let found = exchange.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-            found.map_or("", |(_, value)| value.as_str())
-        };
-        let bytes = flatten::decoded(&exchange.body.bytes, header("content-encoding"));
-        flatten::body(&bytes, header("content-type"), &format!("body {name}"), place, &mut self.known, out);
     }
+    if let Some(note) = &exchange.note {
+        say(Connection, "note", note.clone());
+    }
+    let headers = own_headers(exchange);
+    header::leaves(&headers, exchange.body.bytes.len(), name, place, out);
+    let header = |wanted: &str| {
+        let found = exchange.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.map_or("", |(_, value)| value.as_str())
+    };
+    let bytes = flatten::decoded(&exchange.body.bytes, header("content-encoding"));
+    flatten::body(&bytes, header("content-type"), &format!("body {name}"), place, inquiry, out);
 }
 
 /// How a proxy was asked.
@@ -219,24 +146,6 @@ fn own_headers(exchange: &Exchange) -> std::borrow::Cow<'_, [(String, String)]> 
 
 fn path(target: &str) -> &str {
     target.split(['?', '#']).next().unwrap_or_default()
-}
-
-fn digest(exchange: &Exchange) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    exchange.body.sha256.hash(&mut hasher);
-    exchange.headers.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// The words of a request's headers and body. A body counts by its first part: that is enough to tell roles apart.
-fn words(exchange: &Exchange) -> Vec<u64> {
-    let mut out = BTreeSet::new();
-    for (name, value) in &exchange.headers {
-        element::add(&name.to_lowercase(), &mut out);
-        element::add(value, &mut out);
-    }
-    element::add(&exchange.body.text(), &mut out);
-    out.into_iter().collect()
 }
 
 impl Prefixes {

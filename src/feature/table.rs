@@ -1,7 +1,12 @@
 //! The **table**'s head: columns, the features that they give, and interned values.
 
-use super::column::{Plan, Reading};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::column::{Plan, Reading, Sample};
 use super::context::Context;
+use super::date::Window;
 use super::hash::HashMap;
 use super::signature::Part;
 use super::slot::ColumnId;
@@ -36,10 +41,21 @@ pub(super) enum Aspect {
     Signature(Part),
 }
 
+/// Samples of columns whose plans are decided at once.
+const AT_ONCE: usize = 1 << 18;
+
+/// A column's texts, each with the number of its capture, until its plan is decided.
+#[derive(Debug)]
+struct Undecided {
+    column: ColumnId,
+    samples: Vec<(Arc<str>, usize)>,
+}
+
 /// Columns, features and values. A feature is made when its first value is met.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     columns: Vec<Column>,
+    undecided: Vec<Undecided>,
     pub(super) features: Vec<Feature>,
     /// The column and the aspect of each feature.
     pub(super) origins: Vec<(ColumnId, Aspect)>,
@@ -59,8 +75,38 @@ impl Table {
     }
 
     /// A column.
-    pub(super) fn column(&mut self, id: ColumnId) -> &mut Column {
-        &mut self.columns[id]
+    pub(super) fn column(&self, id: ColumnId) -> &Column {
+        &self.columns[id]
+    }
+
+    /// Notes the texts by which a column's plan is to be decided.
+    pub(super) fn plan(&mut self, column: ColumnId, samples: Vec<(Arc<str>, usize)>) {
+        self.undecided.push(Undecided { column, samples });
+    }
+
+    /// Decides the plans that are not decided yet, where there are many of them. No plan depends on another.
+    pub(super) fn decide_many(&mut self, contexts: &[Context], window: Window) {
+        if self.undecided.iter().map(|one| one.samples.len()).sum::<usize>() >= AT_ONCE {
+            self.decide(contexts, window);
+        }
+    }
+
+    /// Decides the plans that are not decided yet.
+    pub(super) fn decide(&mut self, contexts: &[Context], window: Window) {
+        let undecided = std::mem::take(&mut self.undecided);
+        let plan = |Undecided { column, samples }: Undecided| {
+            let samples: Vec<Sample<'_>> =
+                samples.iter().map(|(text, capture)| Sample { text, context: &contexts[*capture] }).collect();
+            (column, Plan::decide(&samples, contexts, window))
+        };
+        let plans: Vec<(ColumnId, Plan)> = match undecided.len() {
+            0 => return,
+            1 => undecided.into_iter().map(plan).collect(),
+            _ => undecided.into_par_iter().map(plan).collect(),
+        };
+        for (column, plan) in plans {
+            self.columns[column].plan = plan;
+        }
     }
 
     /// A value's text.

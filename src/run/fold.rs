@@ -39,6 +39,9 @@ impl Decider for Campaign {
     fn absorb(&mut self, record: Record) {
         Self::absorb(self, record);
     }
+    fn absorb_all(&mut self, records: Vec<Record>) {
+        Self::absorb_all(self, records);
+    }
     fn noticed(&self) -> Vec<String> {
         Self::noticed(self)
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
 
 mod check;
+mod findings;
 mod identifiers;
 mod lab;
 mod levels;
@@ -158,6 +159,61 @@ fn captures_after_the_freeze_read_the_same() {
         }
     }
     assert!(compared > 0);
+}
+
+/// An agent whose requests and messages are told apart by what those before them were: events of one kind in any number and
+/// order, and a conversation in which messages come and go.
+fn talkative(run: &mut Run) -> Capture {
+    let texts = ["list the files of this folder", "the date of today, if it matters", "a summary of all that was said"];
+    let mut messages = Vec::new();
+    for text in texts {
+        if run.rng.random_bool(0.7) {
+            let role = if run.rng.random_bool(0.5) { "user" } else { "assistant" };
+            messages.push(serde_json::json!({"role": role, "content": format!("{text} as {}", run.uuid())}));
+        }
+    }
+    let odd = if run.rng.random_bool(0.2) { "caf\\u00e9" } else { "caf\u{e9}" };
+    let body = json(&serde_json::json!({"messages": messages, "note": "NOTE"})).replace("NOTE", odd);
+    let mut exchanges = vec![run.post("/v1/messages", Vec::new(), &body)];
+    for _ in 0..run.rng.random_range(0..4) {
+        let event = ["started the program", "read a file of text", "ended with no error"][run.rng.random_range(0..3)];
+        let body = json(&serde_json::json!({"event": event, "id": run.uuid(), "n": run.rng.random_range(0..9)}));
+        exchanges.push(run.post("/events", Vec::new(), &body));
+    }
+    run.capture(exchanges)
+}
+
+#[test]
+fn many_captures_at_once_read_as_they_do_one_by_one() {
+    for (seed, agent) in [innocent as fn(&mut Run) -> Capture, telling, talkative].into_iter().enumerate() {
+        let all = runs(seed as u64, 8, 130, agent);
+        let observations: Vec<Observation<'_>> =
+            all.iter().map(|(levels, capture)| Observation { levels, capture }).collect();
+        let learned = |learned: usize| {
+            let mut extractor = Extractor::new(scenario());
+            observations[..learned].iter().for_each(|o| extractor.learn(*o));
+            extractor.freeze();
+            extractor
+        };
+        let shown = |extractor: &Extractor, rows: &[Row]| -> Vec<Vec<Option<String>>> {
+            let value = |value: &Option<_>| value.map(|id| extractor.value(id).to_owned());
+            rows.iter().map(|row| row.iter().map(value).collect()).collect()
+        };
+        // Few are learned from: most of what comes later is new.
+        for few in [6, 90] {
+            let mut one_by_one = learned(few);
+            let rows: Vec<Row> = observations.iter().map(|o| one_by_one.extract(*o)).collect();
+            let mut at_once = learned(few);
+            let mut others = at_once.learned();
+            assert_eq!(others.len(), few);
+            others.extend(at_once.extract_all(&observations[few..]));
+            assert_eq!(one_by_one.features(), at_once.features(), "agent {seed}, {few} learned");
+            assert!(
+                shown(&one_by_one, &rows) == shown(&at_once, &others),
+                "agent {seed}, {few} learned: other values of the same features"
+            );
+        }
+    }
 }
 
 #[test]

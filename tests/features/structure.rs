@@ -192,6 +192,11 @@ fn requests_that_appear_and_disappear_are_found() {
         }
         run.capture(exchanges)
     });
+    mark("one of a kind more", Structural, "POST /events", |run, marked| {
+        let mut exchanges: Vec<_> = (0..2 + usize::from(marked)).map(|_| call(run, "/events")).collect();
+        exchanges.insert(0, call(run, "/v1/messages"));
+        run.capture(exchanges)
+    });
     quiet("requests that race", |run| {
         let mut exchanges: Vec<_> =
             ["/v1/messages", "/telemetry", "/usage", "/flags", "/settings", "/news"].map(|path| call(run, path)).into();

@@ -197,6 +197,12 @@ fn a_date_is_a_date_in_every_notation_and_language() {
         "%d ноября %Y",
         "%d novembre %Y",
         "%s",
+        "%A, %B %-d",
+        "%d de noviembre",
+        "%m\u{6708}%d\u{65e5}",
+        "%a %b %e %H:%M:%S UTC %Y",
+        "%-m/%-d/%Y, %-I:%M:%S %p",
+        "%-H:%M",
     ];
     for format in formats {
         quiet(format, |run| {
@@ -208,7 +214,19 @@ fn a_date_is_a_date_in_every_notation_and_language() {
             say(run, &format!("head\nToday is {date}, they say.\ntail"))
         });
     }
+    // In words, as the 21st and the 22nd are.
+    for (of_21, of_22) in [
+        ("the twenty-first of November", "the twenty-second of November"),
+        ("November twenty-first, two thousand twenty-six", "November twenty-second, two thousand twenty-six"),
+        ("November 21st", "November 22nd"),
+    ] {
+        quiet(of_21, |run| {
+            let date = if run.local().format("%d").to_string() == "21" { of_21 } else { of_22 };
+            say(run, &format!("head\nToday is {date}, they say.\ntail"))
+        });
+    }
     for (other, class) in [
+        ("%-d %B", Overt),
         ("%Y/%m/%d", Covert),
         ("%Y.%m.%d", Covert),
         ("%Y\u{2010}%m\u{2010}%d", Covert),
