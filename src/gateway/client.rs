@@ -50,6 +50,7 @@ pub struct GatewayClient {
     every_port: bool,
     watched: bool,
     interface: bool,
+    http2: bool,
     current: Option<String>,
 }
 
@@ -83,6 +84,7 @@ impl GatewayClient {
             every_port: false,
             watched: false,
             interface: false,
+            http2: false,
             current: None,
         };
         client.tell(&Command::Configure(configuration)).await?;
@@ -131,6 +133,11 @@ impl GatewayClient {
         }
     }
 
+    /// Lets the cells that begin from now on agree on HTTP/2 under TLS, or on HTTP/1.1 alone, as at first.
+    pub fn offer_http2(&mut self, http2: bool) {
+        self.http2 = http2;
+    }
+
     /// Begins a cell. One that was begun before and never ended is ended first, and what it sent is dropped.
     ///
     /// # Errors
@@ -139,7 +146,7 @@ impl GatewayClient {
         if let Some(stale) = self.current.take() {
             self.end(&CellId(stale)).await?;
         }
-        self.tell(&Command::Begin { cell: cell.0.clone() }).await?;
+        self.tell(&Command::Begin { cell: cell.0.clone(), http2: self.http2 }).await?;
         self.current = Some(cell.0.clone());
         match self.hear("begin", ANSWER_SECONDS).await? {
             Report::Begun { cell: begun } if begun == cell.0 => Ok(()),

@@ -42,7 +42,7 @@ impl Parlour {
     pub fn open(stub: scenario::Stub) -> Result<Self, GatewayError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let authority = Authority::mint("Network Root CA")?;
-        let certificates = Certificates::new(&authority.certificate_pem, &authority.key_pem, true)?;
+        let certificates = Certificates::new(&authority.certificate_pem, &authority.key_pem)?;
         Ok(Self { runtime, shared: Arc::new(Shared { stub: Stub::new(stub), certificates, ipv6_names: false }) })
     }
 
@@ -59,7 +59,7 @@ impl Parlour {
                 let mut text = Vec::new();
                 told.read_to_end(&mut text).await.map(|_| text)
             });
-            let ledger = Arc::new(Ledger::begin(String::from("c0001"), outbox));
+            let ledger = Arc::new(Ledger::begin(String::from("c0001"), true, outbox));
             let (client, server) = tokio::io::duplex(ROOM);
             let (mut from, mut to) = tokio::io::split(client);
             let sent = bytes.to_vec();

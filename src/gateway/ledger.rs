@@ -74,6 +74,7 @@ impl Outbox {
 #[derive(Debug)]
 pub(super) struct Ledger {
     cell: String,
+    http2: bool,
     began: Instant,
     outbox: Outbox,
     stop: CancellationToken,
@@ -88,9 +89,10 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// The ledger of a cell that begins now.
-    pub(super) fn begin(cell: String, outbox: Outbox) -> Self {
+    pub(super) fn begin(cell: String, http2: bool, outbox: Outbox) -> Self {
         Self {
             cell,
+            http2,
             began: Instant::now(),
             outbox,
             stop: CancellationToken::new(),
@@ -107,6 +109,11 @@ impl Ledger {
     /// The cell's name.
     pub(super) fn cell(&self) -> &str {
         &self.cell
+    }
+
+    /// Whether its clients get HTTP/2 where they offer it beside HTTP/1.1.
+    pub(super) fn http2(&self) -> bool {
+        self.http2
     }
 
     /// Cancelled when the cell ends.

@@ -23,6 +23,9 @@ pub enum Command {
     Begin {
         /// Its name.
         cell: String,
+        /// Agree on `h2` under TLS with clients that offer it beside `http/1.1`. Default: `http/1.1`.
+        #[serde(default)]
+        http2: bool,
     },
     /// The cell's agent has ended: close what is left open, then [`Report::Ended`].
     End {
@@ -43,8 +46,6 @@ pub struct Configuration {
     pub ports: Vec<u16>,
     /// How requests are answered.
     pub stub: Stub,
-    /// Offer `h2` by ALPN. Default: http/1.1 only.
-    pub http2: bool,
     /// Give names an IPv6 address too, where IPv6 is up. Default: no. Clients race the two families against each other,
     /// which makes a difference between identical runs; IPv6 addresses that an agent knows by itself end here anyway.
     #[serde(default)]

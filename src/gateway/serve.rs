@@ -104,9 +104,9 @@ where
                 interface::show(interface).await?;
                 outbox.send(Report::Appeared);
             }
-            Command::Begin { cell } => {
+            Command::Begin { cell, http2 } => {
                 gateway.end(outbox).await;
-                gateway.begin(cell.clone(), outbox);
+                gateway.begin(cell.clone(), http2, outbox);
                 outbox.send(Report::Begun { cell });
             }
             Command::End { cell } => {
@@ -152,8 +152,8 @@ struct Gateway {
 
 impl Gateway {
     async fn open(configuration: Configuration, given: Option<Sockets>) -> Result<Self, GatewayError> {
-        let Configuration { ca_certificate, ca_key, ports, stub, http2, ipv6_names } = configuration;
-        let certificates = Certificates::new(&ca_certificate, &ca_key, http2)?;
+        let Configuration { ca_certificate, ca_key, ports, stub, ipv6_names } = configuration;
+        let certificates = Certificates::new(&ca_certificate, &ca_key)?;
         let sockets = match given {
             Some(sockets) => sockets,
             None => network::bring_up(&ports).await?,
@@ -192,9 +192,9 @@ impl Gateway {
     }
 
     /// Makes `cell` the current one. What waits in the queues is from before, and is dropped.
-    fn begin(&self, cell: String, outbox: &Outbox) {
+    fn begin(&self, cell: String, http2: bool, outbox: &Outbox) {
         self.take_what_waits(None);
-        let ledger = Arc::new(Ledger::begin(cell, outbox.clone()));
+        let ledger = Arc::new(Ledger::begin(cell, http2, outbox.clone()));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(ledger);
     }
 

@@ -59,6 +59,11 @@ impl Lab {
         Self::open(vec![Turn::Text(String::from("OK"))], Vec::new()).await
     }
 
+    /// Lets cells from the next on agree on HTTP/2, or not.
+    pub(crate) fn offer_http2(&mut self, http2: bool) {
+        self.client.offer_http2(http2);
+    }
+
     pub(crate) async fn begin(&mut self) {
         self.client.begin(&CellId::nth(self.cells)).await.unwrap();
     }
@@ -113,7 +118,6 @@ pub(crate) fn configuration(authority: &Authority, stub: Stub) -> Configuration 
         ca_key: authority.key_pem.clone(),
         ports: Vec::new(),
         stub,
-        http2: false,
         ipv6_names: true,
     }
 }
