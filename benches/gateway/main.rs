@@ -23,7 +23,7 @@ use std::time::Instant;
 use client::{Load, Ticks, ticks};
 use parallax::cell::CellId;
 use parallax::gateway::protocol::Configuration;
-use parallax::gateway::serve::serve_on;
+use parallax::gateway::serve::{serve_on, standard_output};
 use parallax::gateway::{Authority, GatewayClient, Sockets};
 use parallax::scenario::{Stub, Turn};
 
@@ -70,7 +70,7 @@ fn serve() {
             eprintln!("{}", listener.local_addr().unwrap().port());
         }
         let sockets = Sockets { streams: vec![listener], ..Sockets::default() };
-        let _ = serve_on(tokio::io::stdin(), tokio::io::stdout(), sockets).await;
+        let _ = serve_on(tokio::io::stdin(), standard_output(), sockets).await;
     });
     runtime.shutdown_background();
 }

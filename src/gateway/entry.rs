@@ -12,7 +12,7 @@ use super::ledger::{Ledger, Outbox};
 use super::protocol::Report;
 use super::reply::Stub;
 use super::tls::Certificates;
-use super::{Authority, GatewayError};
+use super::{Authority, GatewayError, frame};
 use crate::scenario;
 
 /// Bytes on their way at most.
@@ -76,9 +76,11 @@ impl Parlour {
             drop(ledger);
             let lost = |error: tokio::task::JoinError| GatewayError::Protocol(error.to_string());
             let (told, answer) = (told.await.map_err(lost)??, answer.await.map_err(lost)??);
-            let lines = told.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-            let reports = lines.map(serde_json::from_slice).collect::<Result<_, _>>();
-            Ok(Heard { reports: reports.map_err(|error| GatewayError::Protocol(error.to_string()))?, answer })
+            let (mut told, mut line, mut reports) = (told.as_slice(), Vec::new(), Vec::new());
+            while let Some(report) = frame::read(&mut told, &mut line).await? {
+                reports.push(report);
+            }
+            Ok(Heard { reports, answer })
         })
     }
 }

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
@@ -72,11 +70,14 @@ async fn exchange(
     let headers = lines(&head.headers);
 
     let (bytes, whole, note) = collect(body, &ledger).await;
-    let reply = whole.then(|| {
-        let request =
-            Request { method: head.method.as_str(), host: &host, target: &target, headers: &headers, body: &bytes };
-        shared.stub.answer(&request, ledger.attempts())
-    });
+    let request =
+        Request { method: head.method.as_str(), host: &host, target: &target, headers: &headers, body: &bytes };
+    let reply = if whole {
+        Some(shared.stub.answer(&request, ledger.attempts()))
+    } else {
+        // Larger than what is kept, or cut short.
+        note.is_some().then(|| Reply::empty(413))
+    };
     let exchange = WireExchange {
         at: ledger.at(began),
         scheme: scheme.to_owned(),
@@ -88,7 +89,8 @@ async fn exchange(
         method: head.method.to_string(),
         target: target.clone(),
         headers: headers.clone(),
-        body: BASE64.encode(&bytes),
+        length: 0,
+        body: bytes,
         status: reply.as_ref().map_or(0, |reply| reply.status),
         hops: place.hops.clone(),
         note,

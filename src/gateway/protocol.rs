@@ -1,5 +1,5 @@
 //! What the program and a gateway say to each other: JSON lines, [`Command`]s on the gateway's standard input and
-//! [`Report`]s on its standard output. The first command is [`Command::Configure`].
+//! [`Report`]s on its standard output, bodies behind their lines. The first command is [`Command::Configure`].
 
 use serde::{Deserialize, Serialize};
 
@@ -142,8 +142,11 @@ pub struct WireExchange {
     pub target: String,
     /// Header lines in wire order and case; bytes that are not UTF-8 are read as Latin-1.
     pub headers: Vec<(String, String)>,
-    /// The body, base64.
-    pub body: String,
+    /// Bytes of the body, which follow the line.
+    pub length: usize,
+    /// The body.
+    #[serde(skip)]
+    pub body: Vec<u8>,
     /// Status answered.
     pub status: u16,
     /// Proxies on the way.

@@ -116,8 +116,8 @@ async fn a_tunnel_inside_http2_is_peeled_like_any_other() {
     read(body).await;
     let (status, _) = post(&sender, String::from("{}")).await;
     assert_eq!(status, 200, "beside them the connection goes on");
-    drop((sender, stream));
-    connection.await.unwrap();
+    connection.abort();
+    let _ = connection.await;
 
     let traffic = lab.end().await;
     let seen: Vec<_> = traffic.exchanges.iter().map(|e| (e.host.as_str(), e.port, e.target.as_str(), e.via)).collect();
@@ -131,4 +131,29 @@ async fn a_tunnel_inside_http2_is_peeled_like_any_other() {
     assert_eq!(hop.headers, [(String::from("proxy-authorization"), String::from("Basic dTpw"))]);
     let others: Vec<_> = traffic.connections.iter().map(|c| (c.toward.as_deref(), c.first_bytes.as_slice())).collect();
     assert_eq!(others, [(Some("git.example.com:22"), &b"SSH-2.0-x\r\n"[..]), (Some("silent.example.com:443"), b"")]);
+}
+
+#[tokio::test]
+async fn a_stream_without_end_is_cut_with_a_note_and_the_others_go_on() {
+    let mut lab = Lab::simple().await;
+    lab.offer_http2(true);
+    lab.end().await;
+    let (sender, _) = connect(&lab).await;
+    let (status, _) = post(&sender, "x".repeat((64 << 20) + 5)).await;
+    assert_eq!(status, 413);
+    let (status, said) = post(&sender, String::from("{}")).await;
+    assert!(status == 200 && said.contains("OK"));
+    // Names and values beyond all bounds end their stream, or the connection, and nothing else.
+    let request = Request::get(URL).version(Version::HTTP_2).header("x-long", "y".repeat(300_000)).body(()).unwrap();
+    let (answer, _) = sender.clone().ready().await.unwrap().send_request(request, true).unwrap();
+    assert!(
+        answer.await.is_err_and(|error| !error.is_io()) || lab.post("/v1/messages", &json!({})).await.contains("OK")
+    );
+    let (sender, _) = connect(&lab).await;
+    assert_eq!(post(&sender, String::from("{}")).await.0, 200);
+    let traffic = lab.end().await;
+    let large = &traffic.exchanges[0];
+    assert_eq!((large.body.bytes.len(), large.status), (64 << 20, 413));
+    assert!(large.note.as_deref().is_some_and(|note| note.starts_with("cut")), "{:?}", large.note);
+    assert_eq!(traffic.dropped.len(), 1);
 }

@@ -31,7 +31,11 @@ impl Lab {
     }
 
     pub(crate) async fn with(stub: Stub) -> Self {
-        let stream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap(), stub).await
+    }
+
+    /// A gateway whose one port for everything is this one.
+    pub(crate) async fn listening(stream: TcpListener, stub: Stub) -> Self {
         let dns = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let dns_stream = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addresses = (stream.local_addr().unwrap(), dns.local_addr().unwrap(), dns_stream.local_addr().unwrap());
