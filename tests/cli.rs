@@ -299,7 +299,7 @@ fn doctor_says_what_there_is_in_a_table() {
     let output = call(&["doctor"]);
     assert!([0, 4].contains(&code(&output)), "{}", stderr(&output));
     let table = stdout(&output);
-    for row in ["Docker engine", "embedded engine", "npm", "how to mend it"] {
+    for row in ["Docker engine", "embedded engine", "npm", "strace", "how to mend it"] {
         assert!(table.contains(row), "{row} is missing in {table}");
     }
 }

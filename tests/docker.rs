@@ -121,6 +121,7 @@ fn job(command: &[&str]) -> Job {
         command: command.iter().map(|word| (*word).to_owned()).collect(),
         cpus: Some(1),
         interface: false,
+        http2: false,
     };
     let levels = parallax::cell::Assignment::baseline(0);
     Job { cell: CellId::nth(1), levels, environment, limits: LIMITS, timeout: Duration::from_secs(20) }

@@ -253,6 +253,7 @@ fn levels_that_cannot_be() {
     refused(&plain("git", "\"none\", \"yes\""), "`yes` is no state", "\"yes\"", "`repository`");
     refused(&plain("ci", "\"none\", \"jenkins\""), "no CI service", "\"jenkins\"", "`github`");
     refused(&plain("appearance", "\"bare\", \"pretty\""), "no way to look that is known", "\"pretty\"", "`plausible`");
+    refused(&plain("http_version", "\"1.1\", \"3\""), "no HTTP version to agree on", "\"3\"", "`2`");
     refused(&plain("timezone", "\"UTC\", \"UTC\\u0000\""), "NUL", "\"UTC\\u0000\"", "");
 }
 

@@ -1,5 +1,6 @@
 //! How many prompts of 100 KB a gateway takes, plain and under TLS, beside mitmproxy in reverse mode on the same machine, in
 //! turns. `MITMDUMP=/path/to/mitmdump cargo bench --bench gateway` prints the table; without it the gateway runs alone.
+//! `cargo bench --bench gateway -- crowd` opens connections by the hundred thousand instead.
 //!
 //! Both are processes of their own on loopback and answer a model request by themselves: the gateway as its stub does,
 //! mitmproxy by a script of three lines, without any server behind it (`--set connection_strategy=lazy`). The gateway's
@@ -13,6 +14,7 @@
 )]
 
 mod client;
+mod crowd;
 mod peer;
 
 use std::process::Stdio;
@@ -21,7 +23,7 @@ use std::time::Instant;
 use client::{Load, Ticks, ticks};
 use parallax::cell::CellId;
 use parallax::gateway::protocol::Configuration;
-use parallax::gateway::serve::serve_on;
+use parallax::gateway::serve::{serve_on, standard_output};
 use parallax::gateway::{Authority, GatewayClient, Sockets};
 use parallax::scenario::{Stub, Turn};
 
@@ -52,6 +54,9 @@ fn main() {
         return serve();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    if std::env::args().any(|argument| argument == "crowd") {
+        return runtime.block_on(crowd::measure());
+    }
     runtime.block_on(compare());
 }
 
@@ -65,7 +70,7 @@ fn serve() {
             eprintln!("{}", listener.local_addr().unwrap().port());
         }
         let sockets = Sockets { streams: vec![listener], ..Sockets::default() };
-        let _ = serve_on(tokio::io::stdin(), tokio::io::stdout(), sockets).await;
+        let _ = serve_on(tokio::io::stdin(), standard_output(), sockets).await;
     });
     runtime.shutdown_background();
 }
@@ -98,7 +103,6 @@ impl Gateway {
             ca_key: authority.key_pem.clone(),
             ports: Vec::new(),
             stub: Stub { script: vec![Turn::Text(String::from("OK"))], ..Stub::default() },
-            http2: false,
             ipv6_names: false,
         };
         let (reader, writer) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
@@ -106,9 +110,16 @@ impl Gateway {
         Self { child, client, port: line.trim().parse().unwrap(), authority, cells: 0 }
     }
 
-    async fn round(&mut self, secure: bool) -> Round {
+    /// Begins the next cell.
+    async fn begin(&mut self) -> CellId {
         self.cells += 1;
         let cell = CellId(format!("c{:04}", self.cells));
+        self.client.begin(&cell).await.unwrap();
+        cell
+    }
+
+    async fn round(&mut self, secure: bool) -> Round {
+        let cell = self.begin().await;
         let load = Load {
             port: self.port,
             roots: secure.then(|| self.authority.certificate_pem.clone()),
@@ -116,7 +127,6 @@ impl Gateway {
             connections: CONNECTIONS,
             requests: GATEWAY_REQUESTS,
         };
-        self.client.begin(&cell).await.unwrap();
         let (began, before) = (Instant::now(), ticks(self.child.id().unwrap()));
         load.run().await;
         let traffic = self.client.end(&cell).await.unwrap();

@@ -56,8 +56,13 @@ impl Row {
 
 /// Looks at everything that a run may need. `cache` is the cache folder.
 pub async fn examine(cache: &Path) -> Vec<Row> {
-    let (docker, npm, node, python) =
-        tokio::join!(docker_engine(), npm(), version_of("node", &["--version"]), python());
+    let (docker, npm, node, python, tracer) = tokio::join!(
+        docker_engine(),
+        npm(),
+        version_of("node", &["--version"]),
+        python(),
+        version_of("strace", &["--version"])
+    );
     let mut rows = vec![docker, embedded_engine().await, kernel(Path::new("/proc")), namespaces(Path::new("/proc"))];
     rows.extend([user_namespaces(Path::new("/proc")), control_groups(Path::new("/sys/fs/cgroup")), npm]);
     rows.push(match node {
@@ -69,7 +74,8 @@ pub async fn examine(cache: &Path) -> Vec<Row> {
             "npm needs it to fetch packages: on Debian or Ubuntu, `apt install npm`. Pods bring their own",
         ),
     });
-    rows.extend([python, debootstrap(), time_zones(Path::new("/usr/share/zoneinfo"))]);
+    rows.extend([python, debootstrap(), strace(tracer.as_deref(), Path::new("/proc"))]);
+    rows.push(time_zones(Path::new("/usr/share/zoneinfo")));
     rows.push(disk("disk of the cache", cache, &format!("{} targets", cached(cache).len()), "PARALLAX_CACHE"));
     let docker_root = Path::new("/var/lib/docker");
     if docker_root.exists() {
@@ -276,6 +282,33 @@ fn debootstrap() -> Row {
     }
 }
 
+/// `said`: what strace says of its version, where it is.
+fn strace(said: Option<&str>, proc: &Path) -> Row {
+    let bad = |detail: String, remedy: &str| Row::bad("strace", State::Degraded, detail, remedy);
+    let Some(said) = said else {
+        let remedy = "only `parallax probe` needs it: on Debian or Ubuntu, `apt install strace`";
+        return bad(String::from("not in PATH"), remedy);
+    };
+    let version = said.rsplit(' ').next().unwrap_or_default();
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().ok());
+    if let (Some(Some(major)), Some(Some(minor))) = (numbers.next(), numbers.next())
+        && (major, minor) < (5, 3)
+    {
+        return bad(version.to_owned(), "`parallax probe` needs 5.3 or newer: install a newer one");
+    }
+    match read(proc.join("sys/kernel/yama/ptrace_scope")).as_deref() {
+        Some("2") => bad(
+            format!("{version}, but the kernel lets only administrators trace"),
+            "only `parallax probe` traces: sudo sysctl -w kernel.yama.ptrace_scope=1",
+        ),
+        Some("3") => bad(
+            format!("{version}, but the kernel lets nobody trace"),
+            "only `parallax probe` traces: set kernel.yama.ptrace_scope to 1 in /etc/sysctl.d, and start the machine anew",
+        ),
+        _ => Row::ok("strace", version),
+    }
+}
+
 fn time_zones(folder: &Path) -> Row {
     let what = "time zones";
     if !folder.join("UTC").exists() {
@@ -403,6 +436,24 @@ mod tests {
         let one = folder(&[("cpu/tasks", ""), ("memory/tasks", ""), ("pids/tasks", "")]);
         assert_eq!(control_groups(one.path()).detail, "version 1: cpu memory pids");
         assert_eq!(control_groups(Path::new("/nowhere")).state, State::Degraded);
+    }
+
+    #[test]
+    fn what_keeps_the_probe_from_tracing_is_named() {
+        let says = |said: Option<&str>, files: &[(&str, &str)]| {
+            let row = strace(said, folder(files).path());
+            (row.state, row.detail, row.remedy.unwrap_or_default())
+        };
+        let (state, _, remedy) = says(None, &[]);
+        assert!(state == State::Degraded && remedy.contains("apt install strace"), "{remedy}");
+        let ok = (State::Ok, String::from("6.1"), String::new());
+        assert_eq!(says(Some("strace -- version 6.1"), &[]), ok);
+        assert_eq!(says(Some("strace -- version 6.1"), &[("sys/kernel/yama/ptrace_scope", "1\n")]), ok);
+        assert!(says(Some("strace -- version 5.2"), &[]).2.contains("5.3"));
+        for (scope, remedy) in [("2\n", "ptrace_scope=1"), ("3\n", "anew")] {
+            let said = says(Some("strace -- version 6.1"), &[("sys/kernel/yama/ptrace_scope", scope)]);
+            assert!(said.0 == State::Degraded && said.2.contains(remedy), "{said:?}");
+        }
     }
 
     #[test]

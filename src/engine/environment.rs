@@ -50,6 +50,7 @@ pub fn realise(scenario: &Scenario, levels: &Assignment, context: &Context) -> E
         command: command::command(scenario, levels, &around),
         cpus: around.cpus,
         interface: around.plausible,
+        http2: around.http2,
     }
 }
 
@@ -91,6 +92,8 @@ pub struct Environment {
     pub cpus: Option<u32>,
     /// Whether the machine shows a network interface beside `lo`. Whatever is sent ends at the gateway all the same.
     pub interface: bool,
+    /// Whether the gateway agrees on HTTP/2 with clients that offer it beside HTTP/1.1.
+    pub http2: bool,
 }
 
 /// The account that the agent runs under. Always unprivileged.

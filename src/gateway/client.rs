@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::GatewayError;
 use super::protocol::{Command, Configuration, Report, WireExchange};
+use super::{GatewayError, frame};
 use crate::capture::{Body, Connection, DnsQuestion, Dropped, Exchange, TlsHello};
 use crate::cell::CellId;
 
@@ -50,6 +48,7 @@ pub struct GatewayClient {
     every_port: bool,
     watched: bool,
     interface: bool,
+    http2: bool,
     current: Option<String>,
 }
 
@@ -83,6 +82,7 @@ impl GatewayClient {
             every_port: false,
             watched: false,
             interface: false,
+            http2: false,
             current: None,
         };
         client.tell(&Command::Configure(configuration)).await?;
@@ -131,6 +131,11 @@ impl GatewayClient {
         }
     }
 
+    /// Lets the cells that begin from now on agree on HTTP/2 under TLS, or on HTTP/1.1 alone, as at first.
+    pub fn offer_http2(&mut self, http2: bool) {
+        self.http2 = http2;
+    }
+
     /// Begins a cell. One that was begun before and never ended is ended first, and what it sent is dropped.
     ///
     /// # Errors
@@ -139,7 +144,7 @@ impl GatewayClient {
         if let Some(stale) = self.current.take() {
             self.end(&CellId(stale)).await?;
         }
-        self.tell(&Command::Begin { cell: cell.0.clone() }).await?;
+        self.tell(&Command::Begin { cell: cell.0.clone(), http2: self.http2 }).await?;
         self.current = Some(cell.0.clone());
         match self.hear("begin", ANSWER_SECONDS).await? {
             Report::Begun { cell: begun } if begun == cell.0 => Ok(()),
@@ -157,7 +162,7 @@ impl GatewayClient {
         let mut traffic = Traffic::default();
         loop {
             match self.hear("end", ANSWER_SECONDS).await? {
-                Report::Exchange { cell: of, exchange } if of == cell.0 => traffic.exchanges.push(read(exchange)?),
+                Report::Exchange { cell: of, exchange } if of == cell.0 => traffic.exchanges.push(read(exchange)),
                 Report::Dns { cell: of, question } if of == cell.0 => traffic.dns.push(question),
                 Report::Tls { cell: of, hello } if of == cell.0 => traffic.tls.push(hello),
                 Report::Connection { cell: of, connection } if of == cell.0 => traffic.connections.push(connection),
@@ -224,29 +229,20 @@ where
     let mut reader = BufReader::with_capacity(64 * 1024, reader);
     let mut line = Vec::new();
     loop {
-        line.clear();
-        match reader.read_until(b'\n', &mut line).await {
-            Ok(0) => return,
-            Ok(_) => {
-                let report = serde_json::from_slice(&line).map_err(|error| GatewayError::Protocol(error.to_string()));
-                if sender.send(report).is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                let _ = sender.send(Err(GatewayError::Io(error)));
-                return;
-            }
+        let Some(report) = frame::read(&mut reader, &mut line).await.transpose() else { return };
+        // After a report that cannot be read nothing says where the next begins.
+        let last = report.is_err();
+        if sender.send(report).is_err() || last {
+            return;
         }
     }
 }
 
-fn read(exchange: WireExchange) -> Result<Exchange, GatewayError> {
-    let body = BASE64.decode(&exchange.body).map_err(|error| GatewayError::Protocol(error.to_string()))?;
-    let body = Body::new(Arc::<[u8]>::from(body));
-    let WireExchange { at, scheme, host, port, dialled, via, version, method, target, headers, .. } = exchange;
+fn read(exchange: WireExchange) -> Exchange {
+    let WireExchange { at, scheme, host, port, dialled, via, version, method, target, headers, body, .. } = exchange;
     let WireExchange { status, hops, note, .. } = exchange;
-    Ok(Exchange { at, scheme, host, port, dialled, via, version, method, target, headers, body, status, hops, note })
+    let body = Body::new(Arc::<[u8]>::from(body));
+    Exchange { at, scheme, host, port, dialled, via, version, method, target, headers, body, status, hops, note }
 }
 
 fn unexpected(report: &Report) -> GatewayError {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -18,7 +19,7 @@ use super::{http2, redirect, resolver, socks, websocket};
 use crate::capture::{Connection, ConnectionKind, Hop, HopForm, TlsHello, Via};
 
 /// TLS and tunnels inside one another, at most.
-const MOST_LAYERS: usize = 8;
+pub(super) const MOST_LAYERS: usize = 8;
 
 /// How long a client of an unknown protocol may pause before it is hung up on.
 const UNKNOWN_PAUSE: Duration = Duration::from_millis(250);
@@ -113,22 +114,30 @@ pub(super) async fn serve_stream(
     began: Instant,
 ) {
     let stream = Tee::new(Box::new(stream));
+    let place = Place { dialled, secure: false, tunnel: None, hops: Vec::new() };
     let seen = match service {
-        Service::Any => layers(stream, dialled, None, shared, ledger).await,
-        Service::Rest => layers(stream, dialled, Some(SILENCE), shared, ledger).await,
+        Service::Any => layers(stream, place, None, shared, ledger).await,
+        Service::Rest => layers(stream, place, Some(SILENCE), shared, ledger).await,
         Service::Dns => resolver::serve_stream(stream, dialled.ip(), shared, ledger).await.into(),
     };
-    if seen.requests == 0 {
-        let connection = Connection {
-            at: ledger.at(began),
-            dialled: dialled.to_string(),
-            name: ledger.name_of(dialled.ip()),
-            first_bytes: seen.first_bytes,
-            toward: seen.toward,
-            kind: ConnectionKind::Accepted,
-        };
-        ledger.connection(connection);
-    }
+    seen.report(dialled, began, ledger);
+}
+
+/// Serves what is inside a tunnel that was opened on one stream of several, as a connection of its own.
+pub(super) fn serve_tunnel(
+    stream: impl Duplex + 'static,
+    mut place: Place,
+    authority: Authority,
+    hop: Hop,
+    shared: Arc<Shared>,
+    ledger: Arc<Ledger>,
+) -> BoxFuture<'static, ()> {
+    let (dialled, began) = (place.dialled, Instant::now());
+    place.enter(authority, hop);
+    Box::pin(async move {
+        let seen = layers(Tee::new(Box::new(stream)), place, None, &shared, &ledger).await;
+        seen.report(dialled, began, &ledger);
+    })
 }
 
 /// DNS questions are recorded as such; a stream of them is no bare connection.
@@ -140,13 +149,13 @@ impl From<resolver::Answered> for Seen {
 
 async fn layers(
     mut stream: Tee,
-    dialled: SocketAddr,
+    mut place: Place,
     silence: Option<Duration>,
     shared: &Arc<Shared>,
     ledger: &Arc<Ledger>,
 ) -> Seen {
-    let mut seen = Seen::default();
-    let mut place = Place { dialled, secure: false, tunnel: None, hops: Vec::new() };
+    let mut seen = Seen { toward: place.hops.last().map(|hop| hop.toward.clone()), ..Seen::default() };
+    let dialled = place.dialled;
     for _ in 0..MOST_LAYERS {
         match recognise(&mut stream, silence).await {
             Some(Protocol::Tls) => {
@@ -154,7 +163,7 @@ async fn layers(
                 // The hello is random bytes: it is reported as a hello, and what counts as first bytes comes inside.
                 seen.first_bytes.clear();
                 let tunnel = place.tunnel.as_ref().map(|authority| authority.host.as_str());
-                match shared.certificates.accept(stream, dialled.ip(), tunnel).await {
+                match shared.certificates.accept(stream, dialled.ip(), tunnel, ledger.http2()).await {
                     Handshake::Completed(hello, inner) => {
                         ledger.hello(report(hello, at, true));
                         place.secure = true;
@@ -238,6 +247,20 @@ async fn recognise(stream: &mut Tee, silence: Option<Duration>) -> Option<Protoc
 }
 
 impl Seen {
+    /// Reports a connection that carried no request.
+    fn report(self, dialled: SocketAddr, began: Instant, ledger: &Ledger) {
+        if self.requests == 0 {
+            ledger.connection(Connection {
+                at: ledger.at(began),
+                dialled: dialled.to_string(),
+                name: ledger.name_of(dialled.ip()),
+                first_bytes: self.first_bytes,
+                toward: self.toward,
+                kind: ConnectionKind::Accepted,
+            });
+        }
+    }
+
     /// Keeps the innermost layer's first bytes.
     fn keep_first_bytes(&mut self, stream: &Tee) {
         self.first_bytes = stream.first_bytes().to_vec();

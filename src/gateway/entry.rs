@@ -12,7 +12,7 @@ use super::ledger::{Ledger, Outbox};
 use super::protocol::Report;
 use super::reply::Stub;
 use super::tls::Certificates;
-use super::{Authority, GatewayError};
+use super::{Authority, GatewayError, frame};
 use crate::scenario;
 
 /// Bytes on their way at most.
@@ -42,7 +42,7 @@ impl Parlour {
     pub fn open(stub: scenario::Stub) -> Result<Self, GatewayError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let authority = Authority::mint("Network Root CA")?;
-        let certificates = Certificates::new(&authority.certificate_pem, &authority.key_pem, true)?;
+        let certificates = Certificates::new(&authority.certificate_pem, &authority.key_pem)?;
         Ok(Self { runtime, shared: Arc::new(Shared { stub: Stub::new(stub), certificates, ipv6_names: false }) })
     }
 
@@ -59,7 +59,7 @@ impl Parlour {
                 let mut text = Vec::new();
                 told.read_to_end(&mut text).await.map(|_| text)
             });
-            let ledger = Arc::new(Ledger::begin(String::from("c0001"), outbox));
+            let ledger = Arc::new(Ledger::begin(String::from("c0001"), true, outbox));
             let (client, server) = tokio::io::duplex(ROOM);
             let (mut from, mut to) = tokio::io::split(client);
             let sent = bytes.to_vec();
@@ -76,9 +76,11 @@ impl Parlour {
             drop(ledger);
             let lost = |error: tokio::task::JoinError| GatewayError::Protocol(error.to_string());
             let (told, answer) = (told.await.map_err(lost)??, answer.await.map_err(lost)??);
-            let lines = told.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-            let reports = lines.map(serde_json::from_slice).collect::<Result<_, _>>();
-            Ok(Heard { reports: reports.map_err(|error| GatewayError::Protocol(error.to_string()))?, answer })
+            let (mut told, mut line, mut reports) = (told.as_slice(), Vec::new(), Vec::new());
+            while let Some(report) = frame::read(&mut told, &mut line).await? {
+                reports.push(report);
+            }
+            Ok(Heard { reports, answer })
         })
     }
 }

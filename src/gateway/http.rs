@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::Utc;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
@@ -259,7 +257,8 @@ fn record(
         method: head.method.clone(),
         target: named.target.clone(),
         headers,
-        body: BASE64.encode(received.bytes),
+        length: 0,
+        body: received.bytes,
         status,
         hops,
         note,

@@ -5,21 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper_util::rt::TokioIo;
 
 use super::body::LARGEST_BODY;
-use super::connection::{Place, Shared};
+use super::connection::{self, MOST_LAYERS, Place, Shared};
 use super::http::resolve_authority;
 use super::ledger::Ledger;
 use super::protocol::WireExchange;
 use super::proxy::Authority;
 use super::reply::{Payload, Reply, Request};
 use super::tee::Tee;
+use crate::capture::{Hop, HopForm};
 
 type Body = StreamBody<BoxStream<'static, Result<Frame<Bytes>, std::io::Error>>>;
 
@@ -53,30 +52,32 @@ pub(super) async fn serve(stream: Tee, place: Place, shared: Arc<Shared>, ledger
 }
 
 async fn exchange(
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
     place: Place,
     shared: Arc<Shared>,
     ledger: Arc<Ledger>,
 ) -> Result<hyper::Response<Body>, std::convert::Infallible> {
     let began = Instant::now();
+    if request.method() == hyper::Method::CONNECT {
+        return Ok(respond(Reply::empty(connect(&mut request, place, shared, &ledger))));
+    }
     let (head, body) = request.into_parts();
     let scheme = if place.secure { "https" } else { "http" };
     let authority = head.uri.authority().and_then(|authority| Authority::parse(authority.as_str()));
     let host_header = head.headers.get("host").and_then(|value| value.to_str().ok()).and_then(Authority::parse);
     let (host, port) = resolve_authority(authority.or(host_header), scheme, &place, &ledger);
     let target = head.uri.path_and_query().map_or_else(|| String::from("/"), ToString::to_string);
-    let headers: Vec<(String, String)> = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), super::head::text(value.as_bytes())))
-        .collect();
+    let headers = lines(&head.headers);
 
     let (bytes, whole, note) = collect(body, &ledger).await;
-    let reply = whole.then(|| {
-        let request =
-            Request { method: head.method.as_str(), host: &host, target: &target, headers: &headers, body: &bytes };
-        shared.stub.answer(&request, ledger.attempts())
-    });
+    let request =
+        Request { method: head.method.as_str(), host: &host, target: &target, headers: &headers, body: &bytes };
+    let reply = if whole {
+        Some(shared.stub.answer(&request, ledger.attempts()))
+    } else {
+        // Larger than what is kept, or cut short.
+        note.is_some().then(|| Reply::empty(413))
+    };
     let exchange = WireExchange {
         at: ledger.at(began),
         scheme: scheme.to_owned(),
@@ -88,13 +89,33 @@ async fn exchange(
         method: head.method.to_string(),
         target: target.clone(),
         headers: headers.clone(),
-        body: BASE64.encode(&bytes),
+        length: 0,
+        body: bytes,
         status: reply.as_ref().map_or(0, |reply| reply.status),
         hops: place.hops.clone(),
         note,
     };
     ledger.exchange(exchange).await;
     Ok(respond(reply.unwrap_or_else(|| Reply::empty(400))))
+}
+
+/// Opens a tunnel on the request's stream; gives the status to answer with. What comes in it is served beside the
+/// connection's other streams.
+fn connect(request: &mut hyper::Request<Incoming>, place: Place, shared: Arc<Shared>, ledger: &Arc<Ledger>) -> u16 {
+    let Some(toward) = request.uri().authority().map(ToString::to_string) else { return 400 };
+    let Some(authority) = Authority::parse(&toward).filter(|_| place.hops.len() < MOST_LAYERS) else { return 400 };
+    let hop = Hop { form: HopForm::Connect, secure: place.secure, toward, headers: lines(request.headers()) };
+    let (upgrade, inner) = (hyper::upgrade::on(request), Arc::clone(ledger));
+    ledger.spawn(async move {
+        if let Ok(stream) = upgrade.await {
+            connection::serve_tunnel(TokioIo::new(stream), place, authority, hop, shared, inner).await;
+        }
+    });
+    200
+}
+
+fn lines(headers: &hyper::HeaderMap) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), super::head::text(value.as_bytes()))).collect()
 }
 
 /// The body as far as it came, whether that is all of it, and why not.

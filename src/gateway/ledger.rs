@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::frame;
 use super::limits::Limits;
 use super::protocol::{Report, WireExchange};
 use super::script::Attempts;
@@ -28,6 +29,9 @@ const MOST_QUESTIONS: usize = 10_000;
 /// KiB of reports that may wait to be written; beyond it, agents wait.
 const WAITING_KIB: u32 = 256 * 1024;
 
+/// Bytes of reports that are written at once, about.
+const BATCH: usize = 256 * 1024;
+
 /// The way on which reports leave, in order, through one writer.
 #[derive(Clone, Debug)]
 pub(super) struct Outbox {
@@ -36,21 +40,31 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox and the writer that empties it onto `output`, a JSON line a report.
+    /// An outbox and the writer that empties it onto `output`.
     pub(super) fn new<W>(mut output: W) -> (Self, impl Future<Output = ()> + Send)
     where
         W: AsyncWrite + Unpin + Send,
     {
         let (queue, mut waiting) = mpsc::unbounded_channel::<(Report, Option<OwnedSemaphorePermit>)>();
         let writer = async move {
+            let (mut bytes, mut permits) = (Vec::new(), Vec::new());
             while let Some((report, permit)) = waiting.recv().await {
-                let Ok(mut line) = serde_json::to_vec(&report) else { continue };
-                line.push(b'\n');
-                if output.write_all(&line).await.is_err() || (waiting.is_empty() && output.flush().await.is_err()) {
+                permits.push(permit);
+                // What cannot be written as JSON is none of ours.
+                let _ = frame::write(report, &mut bytes);
+                while bytes.len() < BATCH
+                    && let Ok((report, permit)) = waiting.try_recv()
+                {
+                    permits.push(permit);
+                    let _ = frame::write(report, &mut bytes);
+                }
+                if output.write_all(&bytes).await.is_err() || (waiting.is_empty() && output.flush().await.is_err()) {
                     // Nobody listens any more: the program is gone, and its end of our input with it.
                     return;
                 }
-                drop(permit);
+                bytes.clear();
+                bytes.shrink_to(2 * BATCH);
+                permits.clear();
             }
         };
         let room = Arc::new(Semaphore::new(usize::try_from(WAITING_KIB).unwrap_or(usize::MAX)));
@@ -74,6 +88,7 @@ impl Outbox {
 #[derive(Debug)]
 pub(super) struct Ledger {
     cell: String,
+    http2: bool,
     began: Instant,
     outbox: Outbox,
     stop: CancellationToken,
@@ -88,9 +103,10 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// The ledger of a cell that begins now.
-    pub(super) fn begin(cell: String, outbox: Outbox) -> Self {
+    pub(super) fn begin(cell: String, http2: bool, outbox: Outbox) -> Self {
         Self {
             cell,
+            http2,
             began: Instant::now(),
             outbox,
             stop: CancellationToken::new(),
@@ -107,6 +123,11 @@ impl Ledger {
     /// The cell's name.
     pub(super) fn cell(&self) -> &str {
         &self.cell
+    }
+
+    /// Whether its clients get HTTP/2 where they offer it beside HTTP/1.1.
+    pub(super) fn http2(&self) -> bool {
+        self.http2
     }
 
     /// Cancelled when the cell ends.

@@ -18,6 +18,7 @@ mod dns;
 #[doc(hidden)]
 pub mod entry;
 mod error;
+mod frame;
 mod head;
 mod hello;
 mod http;

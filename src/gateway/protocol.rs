@@ -1,5 +1,5 @@
 //! What the program and a gateway say to each other: JSON lines, [`Command`]s on the gateway's standard input and
-//! [`Report`]s on its standard output. The first command is [`Command::Configure`].
+//! [`Report`]s on its standard output, bodies behind their lines. The first command is [`Command::Configure`].
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,9 @@ pub enum Command {
     Begin {
         /// Its name.
         cell: String,
+        /// Agree on `h2` under TLS with clients that offer it beside `http/1.1`. Default: `http/1.1`.
+        #[serde(default)]
+        http2: bool,
     },
     /// The cell's agent has ended: close what is left open, then [`Report::Ended`].
     End {
@@ -43,8 +46,6 @@ pub struct Configuration {
     pub ports: Vec<u16>,
     /// How requests are answered.
     pub stub: Stub,
-    /// Offer `h2` by ALPN. Default: http/1.1 only.
-    pub http2: bool,
     /// Give names an IPv6 address too, where IPv6 is up. Default: no. Clients race the two families against each other,
     /// which makes a difference between identical runs; IPv6 addresses that an agent knows by itself end here anyway.
     #[serde(default)]
@@ -141,8 +142,11 @@ pub struct WireExchange {
     pub target: String,
     /// Header lines in wire order and case; bytes that are not UTF-8 are read as Latin-1.
     pub headers: Vec<(String, String)>,
-    /// The body, base64.
-    pub body: String,
+    /// Bytes of the body, which follow the line.
+    pub length: usize,
+    /// The body.
+    #[serde(skip)]
+    pub body: Vec<u8>,
     /// Status answered.
     pub status: u16,
     /// Proxies on the way.

@@ -1,11 +1,14 @@
 //! **Serving**: reads commands, keeps the current cell, accepts connections into it, and ends when its input does.
 
 use std::net::TcpListener as StdListener;
+use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader};
+use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
@@ -24,6 +27,9 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long to wait before accepting again when the process is out of descriptors.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(20);
 
+/// Bytes of reports that standard output is to hold: as many as Linux lets anybody ask for.
+const PIPE: i32 = 1 << 20;
+
 /// The hidden subcommand `parallax gateway`: serves in the network namespace in which it was started, commands on
 /// standard input, reports on standard output.
 #[must_use]
@@ -33,10 +39,24 @@ pub fn run_stdio() -> ExitCode {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return ExitCode::from(4);
     };
-    let result = runtime.block_on(serve(tokio::io::stdin(), tokio::io::stdout()));
+    let result = runtime.block_on(async { serve(tokio::io::stdin(), standard_output()).await });
     // A read of standard input may still be under way; nobody waits for it.
     runtime.shutdown_background();
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(4) }
+}
+
+/// Standard output as reports are best written to it: where it is a pipe, without a thread in between. Within a runtime.
+#[must_use]
+pub fn standard_output() -> Box<dyn AsyncWrite + Send + Unpin> {
+    let pipe = std::io::stdout().as_fd().try_clone_to_owned().ok().and_then(|output| {
+        // A smaller one is as good, only slower.
+        let _ = fcntl(&output, FcntlArg::F_SETPIPE_SZ(PIPE));
+        pipe::Sender::from_owned_fd(output).ok()
+    });
+    match pipe {
+        Some(pipe) => Box::new(pipe),
+        None => Box::new(tokio::io::stdout()),
+    }
 }
 
 /// Serves in the current network namespace, which it makes one where every address ends here, until `commands` ends.
@@ -104,9 +124,9 @@ where
                 interface::show(interface).await?;
                 outbox.send(Report::Appeared);
             }
-            Command::Begin { cell } => {
+            Command::Begin { cell, http2 } => {
                 gateway.end(outbox).await;
-                gateway.begin(cell.clone(), outbox);
+                gateway.begin(cell.clone(), http2, outbox);
                 outbox.send(Report::Begun { cell });
             }
             Command::End { cell } => {
@@ -152,8 +172,8 @@ struct Gateway {
 
 impl Gateway {
     async fn open(configuration: Configuration, given: Option<Sockets>) -> Result<Self, GatewayError> {
-        let Configuration { ca_certificate, ca_key, ports, stub, http2, ipv6_names } = configuration;
-        let certificates = Certificates::new(&ca_certificate, &ca_key, http2)?;
+        let Configuration { ca_certificate, ca_key, ports, stub, ipv6_names } = configuration;
+        let certificates = Certificates::new(&ca_certificate, &ca_key)?;
         let sockets = match given {
             Some(sockets) => sockets,
             None => network::bring_up(&ports).await?,
@@ -192,9 +212,9 @@ impl Gateway {
     }
 
     /// Makes `cell` the current one. What waits in the queues is from before, and is dropped.
-    fn begin(&self, cell: String, outbox: &Outbox) {
+    fn begin(&self, cell: String, http2: bool, outbox: &Outbox) {
         self.take_what_waits(None);
-        let ledger = Arc::new(Ledger::begin(cell, outbox.clone()));
+        let ledger = Arc::new(Ledger::begin(cell, http2, outbox.clone()));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(ledger);
     }
 

@@ -3,10 +3,11 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio_util::io::poll_read_buf;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How many first bytes of a connection are kept.
@@ -90,7 +91,13 @@ impl Tee {
 impl AsyncRead for Tee {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.buffer().is_empty() {
-            return Pin::new(&mut self.inner).poll_read(context, into);
+            if into.remaining() >= CHUNK {
+                return Pin::new(&mut self.inner).poll_read(context, into);
+            }
+            // TLS asks for 4 KiB at a time, each of which would be a call of the kernel's.
+            let Self { inner, buffer, .. } = &mut *self;
+            buffer.reserve(CHUNK);
+            ready!(poll_read_buf(Pin::new(inner), context, buffer))?;
         }
         let count = self.buffer().len().min(into.remaining());
         into.put_slice(&self.buffer()[..count]);

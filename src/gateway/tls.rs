@@ -55,13 +55,12 @@ type Served = (String, Option<&'static str>);
 pub(super) struct Certificates {
     issuer: Issuer<'static, KeyPair>,
     leaf_key: KeyPair,
-    http2: bool,
     configurations: Mutex<HashMap<Served, Arc<ServerConfig>>>,
 }
 
 impl std::fmt::Debug for Certificates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Certificates").field("http2", &self.http2).finish_non_exhaustive()
+        f.debug_struct("Certificates").finish_non_exhaustive()
     }
 }
 
@@ -70,38 +69,33 @@ impl Certificates {
     ///
     /// # Errors
     /// When the authority is not one that [`Authority::mint`](super::Authority::mint) made.
-    pub(super) fn new(ca_certificate: &str, ca_key: &str, http2: bool) -> Result<Self, GatewayError> {
+    pub(super) fn new(ca_certificate: &str, ca_key: &str) -> Result<Self, GatewayError> {
         let name = common_name(ca_certificate).map_err(GatewayError::UnusableAuthority)?;
         let issuer = Issuer::new(authority::certificate_params(&name), KeyPair::from_pem(ca_key)?);
-        Ok(Self { issuer, leaf_key: KeyPair::generate()?, http2, configurations: Mutex::default() })
+        Ok(Self { issuer, leaf_key: KeyPair::generate()?, configurations: Mutex::default() })
     }
 
     /// Accepts TLS on a stream that was dialled at `dialled`, for the name that the client indicates, else for
-    /// `fallback` (a tunnel's host), else for the address.
-    pub(super) async fn accept(&self, mut stream: Tee, dialled: IpAddr, fallback: Option<&str>) -> Handshake {
+    /// `fallback` (a tunnel's host), else for the address. `http2`: whether that is agreed on where HTTP/1.1 is offered too.
+    pub(super) async fn accept(
+        &self,
+        mut stream: Tee,
+        dialled: IpAddr,
+        fallback: Option<&str>,
+        http2: bool,
+    ) -> Handshake {
         let detail = hello::peek(&mut stream).await;
         let Ok(start) = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await else {
             return Handshake::Unreadable;
         };
         let hello = Hello { detail, ..read_hello(&start.client_hello()) };
         let name = hello.sni.clone().or_else(|| fallback.map(str::to_owned)).unwrap_or_else(|| dialled.to_string());
-        let Ok(configuration) = self.configuration(&name, self.choose_alpn(&hello.alpn)) else {
+        let Ok(configuration) = self.configuration(&name, choose_alpn(&hello.alpn, http2)) else {
             return Handshake::Stopped(hello);
         };
         match start.into_stream(configuration).await {
             Ok(stream) => Handshake::Completed(hello, Box::new(stream)),
             Err(_) => Handshake::Stopped(hello),
-        }
-    }
-
-    /// The protocol to agree on. A client that offers nothing but h2 gets it even where h2 is not a level: refusing
-    /// would be an answer that no real server gives.
-    fn choose_alpn(&self, offered: &[String]) -> Option<&'static str> {
-        let offers = |protocol: &str| offered.iter().any(|offer| offer == protocol);
-        match (offers("h2"), offers("http/1.1")) {
-            (true, http1) if self.http2 || !http1 => Some("h2"),
-            (_, true) => Some("http/1.1"),
-            _ => None,
         }
     }
 
@@ -146,6 +140,17 @@ impl Certificates {
     }
 }
 
+/// The protocol to agree on. A client that offers nothing but h2 gets it even where the cell is to have HTTP/1.1: refusing
+/// would be an answer that no real server gives.
+fn choose_alpn(offered: &[String], http2: bool) -> Option<&'static str> {
+    let offers = |protocol: &str| offered.iter().any(|offer| offer == protocol);
+    match (offers("h2"), offers("http/1.1")) {
+        (true, http1) if http2 || !http1 => Some("h2"),
+        (_, true) => Some("http/1.1"),
+        _ => None,
+    }
+}
+
 fn read_hello(hello: &ClientHello<'_>) -> Hello {
     Hello {
         sni: hello.server_name().map(str::to_ascii_lowercase),
@@ -178,9 +183,9 @@ mod tests {
     use super::super::Authority;
     use super::*;
 
-    fn certificates(http2: bool) -> Certificates {
+    fn certificates() -> Certificates {
         let authority = Authority::mint("Corporate Root CA").unwrap();
-        Certificates::new(&authority.certificate_pem, &authority.key_pem, http2).unwrap()
+        Certificates::new(&authority.certificate_pem, &authority.key_pem).unwrap()
     }
 
     #[test]
@@ -191,7 +196,7 @@ mod tests {
 
     #[test]
     fn names_and_addresses_are_minted_and_kept() {
-        let certificates = certificates(false);
+        let certificates = certificates();
         for name in ["api.example.com", "192.0.2.7", "2001:db8::7", "under_score.example", &"long.".repeat(40)] {
             let one = certificates.configuration(name, None).unwrap();
             let two = certificates.configuration(name, None).unwrap();
@@ -202,11 +207,10 @@ mod tests {
     #[test]
     fn alpn_is_http1_unless_h2_is_a_level_or_all_that_is_offered() {
         let offer = |protocols: &[&str]| protocols.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let plain = certificates(false);
-        assert_eq!(plain.choose_alpn(&offer(&["h2", "http/1.1"])), Some("http/1.1"));
-        assert_eq!(plain.choose_alpn(&offer(&["h2"])), Some("h2"));
-        assert_eq!(plain.choose_alpn(&offer(&["imap"])), None);
-        assert_eq!(plain.choose_alpn(&[]), None);
-        assert_eq!(certificates(true).choose_alpn(&offer(&["h2", "http/1.1"])), Some("h2"));
+        assert_eq!(choose_alpn(&offer(&["h2", "http/1.1"]), false), Some("http/1.1"));
+        assert_eq!(choose_alpn(&offer(&["h2"]), false), Some("h2"));
+        assert_eq!(choose_alpn(&offer(&["imap"]), true), None);
+        assert_eq!(choose_alpn(&[], true), None);
+        assert_eq!(choose_alpn(&offer(&["h2", "http/1.1"]), true), Some("h2"));
     }
 }

@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -83,7 +81,8 @@ pub(super) async fn serve(stream: Tee, named: Named, place: &Place, shared: &Arc
                 method: String::from(METHOD),
                 target: named.target.clone(),
                 headers: Vec::new(),
-                body: BASE64.encode(&bytes),
+                length: 0,
+                body: bytes,
                 status: reply.as_ref().map_or(0, |reply| reply.status),
                 hops: place.hops.clone(),
                 note,

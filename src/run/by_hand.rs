@@ -46,7 +46,7 @@ pub fn by_hand(manifest: &Manifest, finding: &Finding, baseline: &Assignment, va
         return None;
     }
     let out_of_reach = |kind: &FactorKind| match kind {
-        FactorKind::MachineId | FactorKind::DnsSearch | FactorKind::Trust => true,
+        FactorKind::MachineId | FactorKind::DnsSearch | FactorKind::Trust | FactorKind::HttpVersion => true,
         FactorKind::Cpus | FactorKind::Cwd => way == Way::Namespaces,
         _ => false,
     };

@@ -399,6 +399,7 @@ mod tests {
                 command: Vec::new(),
                 cpus: None,
                 interface: false,
+                http2: false,
             },
             limits: scenario().target.limits,
             timeout: Duration::from_millis(200),

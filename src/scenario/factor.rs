@@ -44,6 +44,8 @@ pub enum FactorKind {
     /// What the machine looks like: `bare`, or `plausible`: a network interface with an address and a default route, and
     /// the variables of a terminal window on a desktop.
     Appearance,
+    /// Which HTTP version the gateway agrees on under TLS, with a client that offers both: `1.1`, or `2`.
+    HttpVersion,
     /// Any environment variable.
     Env {
         /// Its name.
@@ -59,7 +61,7 @@ pub enum FactorKind {
 }
 
 /// Names that are factors by themselves, sorted. The last word on what a run did not vary.
-pub const WELL_KNOWN: [&str; 18] = [
+pub const WELL_KNOWN: [&str; 19] = [
     "appearance",
     "base_url",
     "ci",
@@ -70,6 +72,7 @@ pub const WELL_KNOWN: [&str; 18] = [
     "git",
     "home",
     "hostname",
+    "http_version",
     "locale",
     "machine_id",
     "proxy",
@@ -102,6 +105,7 @@ impl FactorKind {
             Self::Cpus => "cpus",
             Self::Trust => "trust",
             Self::Appearance => "appearance",
+            Self::HttpVersion => "http_version",
             Self::Env { .. } => "env",
             Self::File { .. } => "file",
             Self::Argument => "argument",
@@ -132,7 +136,13 @@ impl FactorKind {
                 vec!["COLORFGBG", "COLORTERM", "DISPLAY", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "XDG_SESSION_TYPE"]
             }
             Self::Env { variable } => vec![variable],
-            Self::Git | Self::DnsSearch | Self::MachineId | Self::Cpus | Self::File { .. } | Self::Argument => vec![],
+            Self::Git
+            | Self::DnsSearch
+            | Self::MachineId
+            | Self::Cpus
+            | Self::HttpVersion
+            | Self::File { .. }
+            | Self::Argument => vec![],
         }
     }
 
@@ -153,7 +163,16 @@ impl FactorKind {
     /// Whether a level of it may be "not there at all". A machine always has a zone, a name, an account and folders.
     #[must_use]
     pub fn can_be_unset(&self) -> bool {
-        !matches!(self, Self::Timezone | Self::Hostname | Self::User | Self::Home | Self::Cwd | Self::Appearance)
+        !matches!(
+            self,
+            Self::Timezone
+                | Self::Hostname
+                | Self::User
+                | Self::Home
+                | Self::Cwd
+                | Self::Appearance
+                | Self::HttpVersion
+        )
     }
 }
 

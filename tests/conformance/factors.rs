@@ -37,7 +37,18 @@ variable() {
 /// A line of the certificate that the context below gives.
 const CERTIFICATE: &str = "-----CONFORMANCE-----";
 
-const CASES: [Case; 20] = [
+/// A hello of TLS 1.2, in whose answer the protocol that was agreed on can be read, offering h2 and http/1.1.
+const AGREED: &str = r#"
+    exec 3<>/dev/tcp/203.0.113.77/443
+    hello='\x03\x0300112233445566778899aabbccddeeff\x00\x00\x02\xc0\x2b\x01\x00\x00\x2e'
+    hello+='\x00\x0a\x00\x06\x00\x04\x00\x1d\x00\x17\x00\x0b\x00\x02\x01\x00\x00\x0d\x00\x04\x00\x02\x04\x03'
+    hello+='\x00\x17\x00\x00\x00\x10\x00\x0e\x00\x0c\x02h2\x08http/1.1'
+    printf '\x16\x03\x01\x00\x5d\x01\x00\x00\x59'"$hello" >&3
+    answer=$(head -c 128 <&3 | tr -d '\0')
+    case $answer in *http/1.1*) echo 1.1 ;; *$'\x03\x02h2'*) echo 2 ;; *) echo none ;; esac
+"#;
+
+const CASES: [Case; 21] = [
     case(
         "timezone",
         "levels = ['UTC', 'Asia/Tokyo']",
@@ -151,6 +162,7 @@ const CASES: [Case; 20] = [
         "TERM_PROGRAM unset\nDISPLAY unset\n0\n0\nHTTP/1.1\nHTTP/1.1\n",
         "TERM_PROGRAM=WezTerm\nDISPLAY=:0\n1\n1\nHTTP/1.1\nHTTP/1.1\n",
     ),
+    case("http_version", "levels = ['1.1', '2']", AGREED, "1.1\n", "2\n"),
     case(
         "any_variable",
         "kind = 'env'\nvariable = 'ANY'\nlevels = [{ unset = true }, '']",

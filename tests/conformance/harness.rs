@@ -203,6 +203,7 @@ pub(crate) fn environment(script: &str) -> Environment {
         command: ["bash", "-c", script].map(str::to_owned).to_vec(),
         cpus: None,
         interface: false,
+        http2: false,
     }
 }
 

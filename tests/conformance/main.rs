@@ -47,6 +47,7 @@ suite![
     network::every_name_and_address_ends_at_the_gateway,
     network::nothing_else_answers,
     network::an_agent_that_goes_its_own_ways_is_seen,
+    network::an_agent_that_goes_its_own_ways_by_ipv6_is_seen,
     network::parallel_slots_do_not_mix,
     network::late_traffic_is_not_the_next_cells,
     isolation::the_canary_flies,

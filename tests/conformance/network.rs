@@ -124,6 +124,40 @@ pub(crate) async fn an_agent_that_goes_its_own_ways_is_seen(engine: &dyn Engine)
     assert!(direct.hops.is_empty() && direct.host == "api.vendor.example", "{direct:?}");
 }
 
+/// The same by IPv6, where the kernel has it: a bare address, a port that nobody named, a datagram, a resolver of one's own.
+pub(crate) async fn an_agent_that_goes_its_own_ways_by_ipv6_is_seen(engine: &dyn Engine) {
+    let question = r"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03six\x07example\x00\x00\x01\x00\x01";
+    let script = format!(
+        r#"{FETCH}
+        test -s /proc/net/if_inet6 && (exec 3<>/dev/tcp/2001:db8::4/80) 2> /dev/null || {{ echo none; exit; }}
+        fetch 2001:db8::5 443 /six > /dev/null
+        exec 4<>/dev/tcp/2001:db8::6/6667 && printf 'NICK agent\r\n' >&4
+        printf 'metric:1|c' > /dev/udp/2001:db8::7/8125
+        exec 6<>/dev/udp/2001:4860:4860::8888/53 && printf '{question}' >&6 && head -c 12 <&6 > /dev/null
+        exec 4>&-
+        echo done
+        "#
+    );
+    let capture = run(engine, &script).await;
+    if capture.stdout.text() == "none\n" {
+        return println!("no IPv6 in this kernel");
+    }
+    assert_eq!(capture.stdout.text(), "done\n", "{}", capture.stderr.text());
+    let request = capture.exchanges.iter().find(|exchange| exchange.target == "/six").unwrap();
+    assert_eq!(request.dialled, "[2001:db8::5]:443");
+    let connection = |place: &str| {
+        let found = capture.connections.iter().find(|connection| connection.dialled == place);
+        found.unwrap_or_else(|| panic!("{place} is not among {:?}", capture.connections))
+    };
+    let chat = connection("[2001:db8::6]:6667");
+    assert!(chat.kind == ConnectionKind::Refused || chat.first_bytes == b"NICK agent\r\n", "{chat:?}");
+    let metric = connection("[2001:db8::7]:8125");
+    assert_eq!((metric.kind, metric.first_bytes.as_slice()), (ConnectionKind::Datagram, &b"metric:1|c"[..]));
+    let asked: Vec<_> =
+        capture.dns.iter().filter(|q| q.name == "six.example").filter_map(|q| q.resolver.as_deref()).collect();
+    assert_eq!(asked, ["2001:4860:4860::8888"]);
+}
+
 pub(crate) async fn parallel_slots_do_not_mix(engine: &dyn Engine) {
     let script = |token: &str| {
         let script = format!("{FETCH} for i in 1 2 3 4 5; do fetch same.host.example 80 /{token}/$i; done");

@@ -31,7 +31,11 @@ impl Lab {
     }
 
     pub(crate) async fn with(stub: Stub) -> Self {
-        let stream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap(), stub).await
+    }
+
+    /// A gateway whose one port for everything is this one.
+    pub(crate) async fn listening(stream: TcpListener, stub: Stub) -> Self {
         let dns = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let dns_stream = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addresses = (stream.local_addr().unwrap(), dns.local_addr().unwrap(), dns_stream.local_addr().unwrap());
@@ -57,6 +61,11 @@ impl Lab {
 
     pub(crate) async fn simple() -> Self {
         Self::open(vec![Turn::Text(String::from("OK"))], Vec::new()).await
+    }
+
+    /// Lets cells from the next on agree on HTTP/2, or not.
+    pub(crate) fn offer_http2(&mut self, http2: bool) {
+        self.client.offer_http2(http2);
     }
 
     pub(crate) async fn begin(&mut self) {
@@ -113,7 +122,6 @@ pub(crate) fn configuration(authority: &Authority, stub: Stub) -> Configuration 
         ca_key: authority.key_pem.clone(),
         ports: Vec::new(),
         stub,
-        http2: false,
         ipv6_names: true,
     }
 }

@@ -6,5 +6,6 @@ mod clients;
 mod dialects;
 mod hostile;
 mod http;
+mod http2;
 mod lab;
 mod ways;

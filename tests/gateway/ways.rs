@@ -208,3 +208,28 @@ async fn a_hello_is_known_by_more_than_its_name() {
     assert!(other.ja4.starts_with("t13i"), "{}", other.ja4);
     assert_eq!(other.ja4[10..], detail.ja4[10..], "what is permuted, or named, does not move the digests");
 }
+
+#[tokio::test]
+async fn a_resolver_of_ones_own_under_tls_is_seen() {
+    let Ok(listener) = tokio::net::TcpListener::bind("127.0.0.1:853").await else {
+        return println!("skipped: port 853 is not ours to listen on");
+    };
+    let mut lab =
+        Lab::listening(listener, Stub { script: vec![Turn::Text(String::from("OK"))], ..Stub::default() }).await;
+    let mut socket = secure(&lab, "dns.resolver.example", lab.connect().await).await;
+    let question = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03own\x07example\x00\x00\x01\x00\x01";
+    socket.write_u16(question.len().try_into().unwrap()).await.unwrap();
+    socket.write_all(question).await.unwrap();
+    let mut answer = vec![0; socket.read_u16().await.unwrap().into()];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!((&answer[..2], answer[7]), (&b"\x12\x34"[..], 1), "one answer to the question");
+    // And a client that asks for something else there.
+    ask(&mut secure(&lab, "dns.resolver.example", lab.connect().await).await, "/v1/messages", "").await;
+    drop(socket);
+    let traffic = lab.end().await;
+    let asked: Vec<_> = traffic.dns.iter().map(|q| (q.name.as_str(), q.kind.as_str(), q.resolver.as_deref())).collect();
+    assert_eq!(asked, [("own.example", "A", Some("127.0.0.1"))]);
+    assert_eq!(traffic.tls[0].sni.as_deref(), Some("dns.resolver.example"));
+    assert_eq!(traffic.exchanges.len(), 1);
+    assert!(traffic.connections.is_empty(), "{:?}", traffic.connections);
+}

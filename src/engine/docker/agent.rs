@@ -55,6 +55,8 @@ pub(super) struct Spec<'a> {
     pub(super) cpus: Option<u32>,
     /// Whether to show a network interface.
     pub(super) interface: bool,
+    /// Whether to agree on HTTP/2.
+    pub(super) http2: bool,
     /// Deadline.
     pub(super) timeout: Duration,
     /// Whether the engine puts an init of its own before the program, so that signals and orphans are as anywhere else.
@@ -141,6 +143,7 @@ impl Spec<'_> {
         let output = tokio::spawn(output);
         let before = account.map(Account::usage).unwrap_or_default();
         gateway.client.appear(self.interface).await.map_err(|error| gateway.explain(error))?;
+        gateway.client.offer_http2(self.http2);
         gateway.client.begin(self.cell).await.map_err(|error| gateway.explain(error))?;
         client.start_container(container, None).await.map_err(failed("starting the agent container"))?;
         let end = self.wait(client, container).await?;
@@ -315,6 +318,7 @@ mod tests {
             limits: Limits { memory_bytes: 1 << 20, processes: 64 },
             cpus: Some(2),
             interface: false,
+            http2: false,
             timeout: Duration::from_secs(1),
             init: true,
         }

@@ -96,6 +96,7 @@ mod tests {
             command: vec![String::from("true")],
             cpus: None,
             interface: false,
+            http2: false,
         }
     }
 

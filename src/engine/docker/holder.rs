@@ -184,7 +184,6 @@ mod tests {
                 ca_key: String::new(),
                 ports: Vec::new(),
                 stub: crate::scenario::Stub::default(),
-                http2: false,
                 ipv6_names: false,
             },
             ipv6: AtomicBool::new(true),

@@ -114,7 +114,6 @@ impl Docker {
             ca_key: options.authority.key_pem.clone(),
             ports: options.ports.clone(),
             stub: options.stub.clone(),
-            http2: false,
             ipv6_names: false,
         };
         let blueprint = Blueprint {
@@ -171,6 +170,7 @@ impl Docker {
                 limits: self.options.limits,
                 cpus: None,
                 interface: false,
+                http2: false,
                 timeout: CANARY,
                 init: true,
             });
@@ -202,6 +202,7 @@ impl Docker {
             limits: job.limits,
             cpus: environment.cpus,
             interface: environment.interface,
+            http2: environment.http2,
             timeout: job.timeout,
             init: true,
         });

@@ -46,7 +46,6 @@ impl Gateway {
             ca_key: options.authority.key_pem.clone(),
             ports: options.ports.clone(),
             stub: options.stub.clone(),
-            http2: false,
             ipv6_names: false,
         };
         let client = GatewayClient::start(reader, writer, configuration)

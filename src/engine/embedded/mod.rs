@@ -168,6 +168,7 @@ impl Embedded {
         let mut spec = self.spec(slot, gateway.pid);
         specify(&mut spec);
         gateway.client.appear(spec.interface).await.map_err(told("giving the pod its looks"))?;
+        gateway.client.offer_http2(spec.http2);
         gateway.client.begin(cell).await.map_err(told("beginning a cell"))?;
         let finished = launch::run(&self.program, &spec).await?;
         let traffic = gateway.client.end(cell).await.map_err(told("ending a cell"))?;
@@ -281,5 +282,6 @@ fn plain(command: Vec<String>, workdir: &str) -> Environment {
         command,
         cpus: None,
         interface: false,
+        http2: false,
     }
 }

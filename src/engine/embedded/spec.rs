@@ -78,6 +78,8 @@ pub(super) struct PodSpec {
     pub(super) cpus: Option<(u32, u32)>,
     /// Whether the gateway is to show a network interface.
     pub(super) interface: bool,
+    /// Whether it is to agree on HTTP/2.
+    pub(super) http2: bool,
     /// Bytes of memory at most.
     pub(super) memory_bytes: u64,
     /// Processes and threads at most.
@@ -172,6 +174,7 @@ impl PodSpec {
             command: Vec::new(),
             cpus: None,
             interface: false,
+            http2: false,
             memory_bytes: 1 << 30,
             processes: 256,
             timeout_ms: 60_000,
@@ -229,6 +232,7 @@ impl PodSpec {
         self.command.clone_from(&environment.command);
         self.cpus = environment.cpus.map(|count| (count, u32::try_from(slot).unwrap_or(0).wrapping_mul(count)));
         self.interface = environment.interface;
+        self.http2 = environment.http2;
         self.files = environment
             .files
             .iter()
@@ -271,6 +275,7 @@ mod tests {
             command: vec!["true".to_owned()],
             cpus: Some(2),
             interface: false,
+            http2: false,
         };
         spec.set_environment(&environment, 3);
         spec

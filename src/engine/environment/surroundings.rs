@@ -38,6 +38,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) trust: Trust,
     /// Whether the machine looks like somebody's own.
     pub(super) plausible: bool,
+    /// Whether HTTP/2 is agreed on where a client offers it.
+    pub(super) http2: bool,
 }
 
 impl<'a> Surroundings<'a> {
@@ -62,6 +64,7 @@ impl<'a> Surroundings<'a> {
             cpus: None,
             trust: Trust { variables: true, system: true },
             plausible: false,
+            http2: false,
         };
         for (index, factor) in scenario.factors.iter().enumerate() {
             let value = scenario.level(index, levels).value();
@@ -87,6 +90,7 @@ impl<'a> Surroundings<'a> {
                     around.trust = Trust { variables: by("variables"), system: by("system") };
                 }
                 FactorKind::Appearance => around.plausible = value == Some("plausible"),
+                FactorKind::HttpVersion => around.http2 = value == Some("2"),
                 FactorKind::BaseUrl { .. }
                 | FactorKind::Env { .. }
                 | FactorKind::File { .. }

@@ -132,7 +132,7 @@ pub async fn discover(
         let said = said.trim();
         return Err(EngineError::Missing(format!(
             "the agent could not be traced: {}; the kernel must let a process trace its own children \
-             (/proc/sys/kernel/yama/ptrace_scope below 3), and strace must be 5.3 or newer",
+             (/proc/sys/kernel/yama/ptrace_scope below 2), and strace must be 5.3 or newer",
             if said.is_empty() { "strace said nothing" } else { said }
         )));
     }

@@ -173,6 +173,7 @@ fn kind(name: &Placed<String>, written: &Placed<FactorDocument>) -> Result<Facto
         "cpus" => FactorKind::Cpus,
         "trust" => FactorKind::Trust,
         "appearance" => FactorKind::Appearance,
+        "http_version" => FactorKind::HttpVersion,
         "argument" => FactorKind::Argument,
         "env" if written.kind.is_some() => match &written.variable {
             Some(variable) => FactorKind::Env { variable: variable.value.clone() },
@@ -189,8 +190,9 @@ fn kind(name: &Placed<String>, written: &Placed<FactorDocument>) -> Result<Facto
                 "known, but not possible on every engine and for every agent",
             )
             .help(
-                "remove this factor: the clock of a namespace is the machine's, and a preloaded library does not move it \
-                 for programs that are linked statically; it is listed among what was not varied",
+                "remove this factor: namespaces have no date of their own (a time namespace moves only the clocks that count \
+                 from boot), and a preloaded library reaches no program that is linked statically; reports list `clock` \
+                 among what was not varied",
             ));
         }
         unknown => return Err(unknown_kind(unknown, name, written)),

@@ -33,6 +33,7 @@ fn unset(kind: &FactorKind, span: &Range<usize>) -> Result<Level, Refusal> {
         FactorKind::User => ("an account", "give the account another name"),
         FactorKind::Home => ("a home folder", "name another folder"),
         FactorKind::Appearance => ("a look", "`bare` is the plainest level"),
+        FactorKind::HttpVersion => ("an HTTP version", "`1.1` is the plainest level"),
         _ => ("a working folder", "name another folder"),
     };
     Err(Refusal::at(span.clone(), format!("a level of {} cannot be unset", kind.name()), "cannot be unset")
@@ -82,6 +83,7 @@ fn text_level(kind: &FactorKind, text: &str, span: &Range<usize>) -> Result<(), 
         FactorKind::Git => one_of(text, &["repository", "none"], "state of the workspace", span),
         FactorKind::Trust => one_of(text, &["both", "variables", "system", "none"], "way to trust a CA", span),
         FactorKind::Appearance => one_of(text, &["bare", "plausible"], "way to look", span),
+        FactorKind::HttpVersion => one_of(text, &["1.1", "2"], "HTTP version to agree on", span),
         FactorKind::MachineId if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => {
             refuse("not a machine id", String::from("write 32 hex digits in lower case"))
         }
@@ -234,7 +236,7 @@ mod tests {
     #[test]
     fn good_and_bad_levels_of_each_kind() {
         let base_url = FactorKind::BaseUrl { variable: None };
-        let given: [(&FactorKind, &[&str], &[&str]); 15] = [
+        let given: [(&FactorKind, &[&str], &[&str]); 16] = [
             (
                 &FactorKind::Timezone,
                 &["UTC", "Asia/Kolkata", "Etc/GMT+12"],
@@ -264,6 +266,7 @@ mod tests {
             (&FactorKind::Ci, &["github", "gitlab", "generic"], &["jenkins", ""]),
             (&FactorKind::Trust, &["both", "variables", "system"], &["yes"]),
             (&FactorKind::Appearance, &["bare", "plausible"], &["none", ""]),
+            (&FactorKind::HttpVersion, &["1.1", "2"], &["1.0", "3", "h2", "none", ""]),
             (
                 &FactorKind::MachineId,
                 &["0123456789abcdef0123456789abcdef"],

@@ -1,0 +1,131 @@
+//! **Frames**: how a report travels from gateway to program. A line of JSON; behind the line of an exchange its body, byte
+//! for byte, and a line feed: bodies are nearly all that is told, and as text they would be read and written several times.
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
+
+use super::GatewayError;
+use super::body::LARGEST_BODY;
+use super::protocol::Report;
+
+/// Appends a report to `bytes`.
+///
+/// # Errors
+/// When it cannot be written as JSON; `bytes` are then what they were.
+pub(super) fn write(mut report: Report, bytes: &mut Vec<u8>) -> serde_json::Result<()> {
+    let before = bytes.len();
+    let body = match &mut report {
+        Report::Exchange { exchange, .. } => {
+            exchange.length = exchange.body.len();
+            std::mem::take(&mut exchange.body)
+        }
+        _ => Vec::new(),
+    };
+    bytes.reserve(body.len() + 1024);
+    if let Err(error) = serde_json::to_writer(&mut *bytes, &report) {
+        bytes.truncate(before);
+        return Err(error);
+    }
+    bytes.push(b'\n');
+    if !body.is_empty() {
+        bytes.extend_from_slice(&body);
+        bytes.push(b'\n');
+    }
+    Ok(())
+}
+
+/// Reads the next report; `None` at the end. `line` is room for its line.
+///
+/// # Errors
+/// When what is read is no report, or ends in its middle.
+pub(super) async fn read<R>(reader: &mut R, line: &mut Vec<u8>) -> Result<Option<Report>, GatewayError>
+where
+    R: AsyncBufRead + Unpin,
+{
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', line).await? == 0 {
+            return Ok(None);
+        }
+        // What ends a body.
+        if line.as_slice() != b"\n" {
+            break;
+        }
+    }
+    let protocol = |error: String| GatewayError::Protocol(error);
+    let mut report = serde_json::from_slice(line).map_err(|error| protocol(error.to_string()))?;
+    if let Report::Exchange { exchange, .. } = &mut report {
+        if exchange.length > LARGEST_BODY {
+            return Err(protocol(format!("a body of {} bytes", exchange.length)));
+        }
+        exchange.body.reserve_exact(exchange.length);
+        let length = u64::try_from(exchange.length).unwrap_or(u64::MAX);
+        if reader.take(length).read_to_end(&mut exchange.body).await? < exchange.length {
+            return Err(GatewayError::Io(std::io::ErrorKind::UnexpectedEof.into()));
+        }
+    }
+    Ok(Some(report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{Seconds, Via};
+    use crate::gateway::protocol::WireExchange;
+
+    fn exchange(body: &[u8]) -> Report {
+        let exchange = WireExchange {
+            at: Seconds::default(),
+            scheme: String::from("http"),
+            host: String::from("h"),
+            port: 80,
+            dialled: String::from("203.0.113.9:80"),
+            via: Via::Direct,
+            version: String::from("1.1"),
+            method: String::from("POST"),
+            target: String::from("/"),
+            headers: Vec::new(),
+            length: 0,
+            body: body.to_vec(),
+            status: 200,
+            hops: Vec::new(),
+            note: None,
+        };
+        Report::Exchange { cell: String::from("c1"), exchange }
+    }
+
+    async fn all(mut bytes: &[u8]) -> Result<Vec<Report>, GatewayError> {
+        let (mut line, mut reports) = (Vec::new(), Vec::new());
+        while let Some(report) = read(&mut bytes, &mut line).await? {
+            reports.push(report);
+        }
+        Ok(reports)
+    }
+
+    #[tokio::test]
+    async fn bodies_of_any_bytes_come_back_between_other_reports() {
+        let bodies = [&b""[..], b"\n", b"{\"report\":\"appeared\"}\n", &[0, 255, 10, 10, 13], &[b'x'; 300_000]];
+        let mut bytes = Vec::new();
+        for body in bodies {
+            write(exchange(body), &mut bytes).unwrap();
+            write(Report::Appeared, &mut bytes).unwrap();
+        }
+        let reports = all(&bytes).await.unwrap();
+        assert_eq!(reports.len(), 2 * bodies.len());
+        for (report, body) in reports.iter().step_by(2).zip(bodies) {
+            let Report::Exchange { exchange, .. } = report else { panic!("{report:?}") };
+            assert_eq!(exchange.body, body);
+        }
+        assert!(reports.iter().skip(1).step_by(2).all(|report| matches!(report, Report::Appeared)));
+    }
+
+    #[tokio::test]
+    async fn what_ends_in_its_middle_or_claims_too_much_is_refused() {
+        let mut bytes = Vec::new();
+        write(exchange(b"0123456789"), &mut bytes).unwrap();
+        for end in 1..bytes.len() - 1 {
+            assert!(all(&bytes[..end]).await.is_err(), "{end}");
+        }
+        let text = String::from_utf8(bytes).unwrap().replace("\"length\":10", "\"length\":99999999999");
+        assert!(matches!(all(text.as_bytes()).await, Err(GatewayError::Protocol(_))));
+    }
+}
