@@ -287,7 +287,7 @@ pub(super) fn status(finding: &Finding) -> &'static str {
     }
 }
 
-/// One plain sentence: what depends on what, and whether anyone would see it.
+/// One plain sentence: what depends on what, and whether it reads the same.
 pub(super) fn sentence(finding: &Finding) -> String {
     let first: String = finding.places.first().map_or("", String::as_str).chars().take(300).collect();
     let more = match finding.places.len() {
@@ -305,8 +305,8 @@ pub(super) fn sentence(finding: &Finding) -> String {
     let seen = match (&finding.explained_by, &finding.disclosed, finding.class) {
         (Some(_), _, _) => ", as would be expected",
         (None, Some(_), _) => ", as its vendor says",
-        (None, None, Class::Covert) => ", and a reader would not see it",
-        (None, None, Class::Overt) => ", and a reader would see it",
+        (None, None, Class::Covert) => ", and reads the same",
+        (None, None, Class::Overt) => ", and reads differently",
         (None, None, Class::Structural | Class::Behavioural) => "",
     };
     format!("{subject} at {first}{more} depends on {factors}{together}{seen}.")
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_says_whether_a_reader_would_see_it() {
+    fn a_sentence_says_what_depends_on_what_and_how_it_reads() {
         let one = |class, explained: Option<&str>, disclosed: Option<&str>| {
             let (explained_by, disclosed) = (explained.map(Into::into), disclosed.map(Into::into));
             sentence(&Finding { class, explained_by, disclosed, ..finding() })
@@ -450,9 +450,9 @@ mod tests {
         assert_eq!(
             one(Class::Covert, None, None),
             "What is sent at POST /v1/messages · messages[0] and at 4 other places depends on timezone and base_url \
-             together, and a reader would not see it."
+             together, and reads the same."
         );
-        assert!(one(Class::Overt, None, None).ends_with("together, and a reader would see it."));
+        assert!(one(Class::Overt, None, None).ends_with("together, and reads differently."));
         assert!(one(Class::Overt, Some("echo of user"), None).ends_with("together, as would be expected."));
         assert!(one(Class::Structural, None, Some("x")).ends_with("together, as its vendor says."));
         assert!(one(Class::Behavioural, None, None).starts_with("What the program does at POST"));

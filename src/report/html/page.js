@@ -133,8 +133,8 @@
   const WORDS = [
     ["cell", "One run of the agent, in one environment, with nothing kept from the runs before."],
     ["factor, level", "What was varied, such as the time zone, and what it was set to. The first level of each is the baseline."],
-    ["covert", "A reader of the text would not see the difference: another apostrophe, an invisible character, the same date in another format."],
-    ["overt", "A reader would see it."],
+    ["covert", "The text reads the same: another apostrophe, an invisible character, the same date in another format."],
+    ["overt", "The text reads differently."],
     ["structural", "A request, a header, a tool or a part of a message is there or is not, or stands elsewhere."],
     ["behavioural", "The program acts differently: it ends otherwise, retries, or asks for another host."],
     ["explained", "What any program would be expected to send: the name of the host in a line about the host, the local date."],
