@@ -237,3 +237,62 @@ impl<T> std::fmt::Debug for Tasks<T> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribution::evidence::Run;
+    use crate::attribution::localise;
+    use crate::attribution::rule::RuleList;
+    use crate::attribution::screen::Signal;
+    use crate::cell::{Cell, CellId, Phase};
+    use crate::design::feasible::Constraints;
+    use crate::feature::ValueId;
+
+    /// A board on which each of these assignments was run once, with this row.
+    fn board(runs: &[([u16; 2], [u32; 2])]) -> Board {
+        let board = Board::new(Arc::new(Space { levels: vec![3, 3], constraints: Constraints::default() }));
+        board.allow(100);
+        board.update(|evidence| {
+            for (n, (levels, row)) in runs.iter().enumerate() {
+                let levels = Assignment(levels.to_vec());
+                let cell = Cell { id: CellId::nth(n), round: 0, phase: Phase::Cover, levels, replicate: 0 };
+                evidence.push(Run { cell, row: row.iter().map(|value| Some(ValueId(*value))).collect() });
+            }
+        });
+        board
+    }
+
+    #[test]
+    fn a_cell_is_awaited_where_it_was_run_or_will_be_as_often() {
+        let (run, other) = (Assignment(vec![1, 0]), Assignment(vec![2, 0]));
+        let board = board(&[([1, 0], [0, 0])]);
+        assert!(board.awaits(&run, 1), "it was run");
+        assert!(!board.awaits(&run, 2) && !board.awaits(&other, 1));
+        let wish = board.observe(vec![other.clone()], 2, 0);
+        let mut tasks = Tasks::new(vec![Box::pin(wish) as Task<_>]);
+        assert!(matches!(tasks.advance(&board), Progress::Needs(cells) if cells == [other.clone(), other.clone()]));
+        assert!(board.awaits(&other, 2), "it will be run");
+        assert!(!board.awaits(&other, 3));
+    }
+
+    #[test]
+    fn two_signals_look_at_the_same_cell_where_they_can() {
+        // The first signal is upset by the last cell alone; the second by the cell before it, too, and would take that one.
+        let board = board(&[([0, 0], [0, 0]), ([1, 0], [0, 1]), ([2, 0], [1, 1])]);
+        let base = Some(ValueId(0));
+        let explain = |feature: usize| {
+            let signal = Signal { features: vec![feature], base, deterministic: true, values: 2 };
+            let known = RuleList { base, rules: Vec::new() };
+            Box::pin(localise::explain(board.clone(), signal, known)) as Task<_>
+        };
+        let shared = Assignment(vec![2, 0]);
+        let Progress::Needs(cells) = Tasks::new(vec![explain(0), explain(1)]).advance(&board) else {
+            panic!("they need runs")
+        };
+        assert!(cells.contains(&shared) && !cells.contains(&Assignment(vec![1, 0])), "{cells:?}");
+        // Alone it takes the first: a control.
+        let Progress::Needs(cells) = Tasks::new(vec![explain(1)]).advance(&board) else { panic!("it needs runs") };
+        assert!(cells.contains(&Assignment(vec![1, 0])) && !cells.contains(&shared), "{cells:?}");
+    }
+}

@@ -458,3 +458,55 @@ fn follows_a_factor(samples: &[Sample<'_>], texts: &[String], which: &[usize]) -
         repeated
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cell::Assignment;
+    use crate::feature::Observation;
+    use crate::feature::context::Levels;
+
+    /// What is random in a column with these texts, each under this level of the only factor.
+    fn mask_of(column: &[(u16, &str)]) -> (bool, Mask) {
+        let levels = Arc::new(Levels::new(Arc::new(crate::run::testing::scenario()), 1_700_000_000_000));
+        let capture = crate::run::testing::capture();
+        let context = |level: u16| {
+            let assignment = Assignment(vec![level]);
+            Context::new(&levels, &Observation { levels: &assignment, capture: &capture })
+        };
+        let contexts: Vec<Context> = column.iter().map(|(level, _)| context(*level)).collect();
+        let samples: Vec<Sample<'_>> =
+            column.iter().zip(&contexts).map(|((_, text), context)| Sample { text, context }).collect();
+        let texts: Vec<String> = column.iter().map(|(_, text)| (*text).to_owned()).collect();
+        (is_measured(&samples, &texts), random(&samples, &texts))
+    }
+
+    #[test]
+    fn a_number_that_replicates_give_in_many_ways_is_measured() {
+        let (measured, mask) = mask_of(&[(0, "31"), (0, "35"), (0, "32"), (1, "33"), (1, "38")]);
+        assert!(measured && matches!(mask, Mask::Number));
+        // Two environments, each of which disagrees with itself.
+        assert!(mask_of(&[(0, "31"), (0, "35"), (1, "32"), (1, "33"), (1, "38")]).0);
+        // Fractions that are nearly all different, though no environment was run twice with a difference.
+        assert!(mask_of(&[(0, "0.31"), (0, "0.52"), (1, "1.7")]).0);
+    }
+
+    #[test]
+    fn a_number_that_is_chosen_is_not_measured() {
+        for column in [
+            // It follows the level.
+            &[(0, "31"), (0, "31"), (1, "35"), (1, "35")][..],
+            &[(0, "0.5"), (0, "0.5"), (1, "0.7"), (1, "0.7")],
+            // A flag that chance plays with, and a small enumeration.
+            &[(0, "0"), (0, "1"), (1, "0"), (1, "1")],
+            &[(0, "1"), (0, "2"), (0, "3"), (1, "4"), (1, "1")],
+            // One upset among many that agree.
+            &[(0, "1"), (0, "2"), (1, "7"), (1, "7")],
+        ] {
+            let (measured, mask) = mask_of(column);
+            assert!(!measured && !matches!(mask, Mask::Number), "{column:?}");
+        }
+    }
+}

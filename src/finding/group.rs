@@ -258,11 +258,7 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
     Finding {
         id: identity(material, rules, class, explained_by.is_some()),
         channel,
-        places: {
-            let mut names = names;
-            names.dedup();
-            names
-        },
+        places: once(names),
         channels: channels.into_iter().collect(),
         order: u32::try_from(factors.len()).unwrap_or(u32::MAX),
         suggested,
@@ -285,6 +281,12 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
             by_hand: None,
         },
     }
+}
+
+/// Each name where it stands first: several features can stand at one place (a text, the format of a date in it).
+fn once(names: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }
 
 /// Runs among which the clearest excerpt is looked for.
@@ -399,4 +401,118 @@ fn identity(material: Material<'_>, rules: &RuleList, class: Class, explained: b
     let partition = partition(material.space, rules);
     let text = serde_json::json!([material.scenario.name, factors, partition, class, explained]).to_string();
     format!("f{}", &hex::encode(sha2::Sha256::digest(text))[..10])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::attribution::claim::Claim;
+    use crate::attribution::evidence::Run;
+    use crate::attribution::rule::{self, Literal};
+    use crate::capture::{Body, Capture};
+    use crate::cell::{Cell, CellId, Phase};
+    use crate::scenario::{Factor, FactorKind, Level};
+
+    #[derive(Debug)]
+    struct Kept(HashMap<CellId, Arc<Capture>>);
+
+    impl Recall for Kept {
+        fn recall(&self, cell: &CellId) -> Option<Arc<Capture>> {
+            self.0.get(cell).cloned()
+        }
+    }
+
+    fn scenario() -> Scenario {
+        let factor = |name: &str, levels: [&str; 2]| Factor {
+            name: name.into(),
+            kind: FactorKind::Env { variable: name.to_uppercase() },
+            levels: levels.map(Level::set).to_vec(),
+        };
+        let factors = ["one", "two", "three"].map(|name| factor(name, ["usual", "unusual"])).to_vec();
+        Scenario { factors, ..crate::run::testing::scenario() }
+    }
+
+    /// The finding of runs in which the first factor decides one quotation mark of a line, and the second a word of it.
+    fn finding_of(cells: &[[u16; 3]]) -> Finding {
+        let scenario = scenario();
+        let capture = |levels: &[u16; 3]| {
+            let mark = if levels[0] == 1 { '\u{2019}' } else { '\'' };
+            let word = if levels[1] == 1 { "another" } else { "one" };
+            let line = format!("Here{mark}s the text and this is {word} word of it");
+            let body = serde_json::json!({ "messages": [{ "role": "user", "content": line }] }).to_string();
+            let mut capture = crate::run::testing::capture();
+            capture.exchanges[0].body = Body::new(body.into_bytes());
+            Arc::new(capture)
+        };
+        let runs: Vec<(Cell, Arc<Capture>)> = (cells.iter().enumerate())
+            .map(|(n, levels)| {
+                let assignment = Assignment(levels.to_vec());
+                let cell = Cell { id: CellId::nth(n), round: 0, phase: Phase::Cover, levels: assignment, replicate: 0 };
+                (cell, capture(levels))
+            })
+            .collect();
+        let mut extractor = Extractor::new(Arc::new(scenario.clone()));
+        for (cell, capture) in &runs {
+            extractor.learn(Observation { levels: &cell.levels, capture });
+        }
+        extractor.freeze();
+        let mut evidence = Evidence::default();
+        for (cell, capture) in &runs {
+            let row = extractor.extract(Observation { levels: &cell.levels, capture });
+            evidence.push(Run { cell: cell.clone(), row });
+        }
+        let at = |level: u16| cells.iter().position(|levels| levels[0] == level).unwrap();
+        let (base, variant) = (at(0), at(1));
+        let follows = |feature: &usize| {
+            let value = |run: usize| evidence.value(run, *feature);
+            let expected = |levels: &[u16; 3]| if levels[0] == 1 { value(variant) } else { value(base) };
+            value(base) != value(variant) && cells.iter().enumerate().all(|(run, one)| value(run) == expected(one))
+        };
+        let features: Vec<usize> = (0..extractor.features().len()).filter(follows).collect();
+        let lead = features[0];
+        let rules = RuleList {
+            base: evidence.value(base, lead),
+            rules: vec![rule::Rule {
+                when: vec![Literal { factor: 0, levels: [1].into() }],
+                value: evidence.value(variant, lead),
+            }],
+        };
+        let mut claim = Claim::new(lead, rules, false, &evidence);
+        claim.e = 1e3;
+        let judged = Judged { features, claim, threshold: 20.0, claims: 1 };
+        let captures = Kept(runs.iter().map(|(cell, capture)| (cell.id.clone(), Arc::clone(capture))).collect());
+        let space = Space::of(&scenario);
+        let material = Material {
+            scenario: &scenario,
+            seed: 1,
+            space: &space,
+            evidence: &evidence,
+            captures: &captures,
+            extractor: &extractor,
+        };
+        findings(material, &[&judged]).remove(0)
+    }
+
+    #[test]
+    fn what_no_reader_sees_is_shown_in_the_run_that_shows_it_alone() {
+        // Of two variant cells equally far from the baseline, the first has another word in the same line.
+        let finding = finding_of(&[[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1]]);
+        assert_eq!(finding.class, Class::Covert);
+        assert_eq!(finding.reproduce.variant_cell, "c0002");
+        let (baseline, variant) = (finding.excerpt.baseline.unwrap(), finding.excerpt.variant.unwrap());
+        assert_eq!(baseline.replace('\'', "\u{2019}"), variant);
+        // Where no run shows it alone, the nearest has to do.
+        let finding = finding_of(&[[0, 0, 0], [1, 1, 0], [0, 1, 1]]);
+        assert_eq!(finding.reproduce.variant_cell, "c0001");
+        assert!(finding.excerpt.variant.unwrap().contains("another"));
+    }
+
+    #[test]
+    fn a_place_is_named_once() {
+        let names = ["b", "a", "b", "c", "a"].map(String::from).to_vec();
+        assert_eq!(once(names), ["b", "a", "c"]);
+    }
 }

@@ -58,7 +58,43 @@ pub fn characters(baseline: &str, variant: &str) -> Vec<Piece> {
         }
     }
     push(&mut pieces, Side::Both, &old[old.len() - tail..]);
-    pieces
+    straighten(pieces)
+}
+
+/// Puts what replaces something beside what it replaces: `-21` and `/22` differ in their first and last sign, which the
+/// shortest script may also write as `/2` for `-` and nothing for `1`.
+fn straighten(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        // Beside what stays there are one piece or two: what is gone, and what came instead.
+        let moved = [2_usize, 3].into_iter().find_map(|back| {
+            let at = out.len().checked_sub(back)?;
+            let (both, before) = out.split_last_mut()?;
+            if before.get(at + 1).is_some_and(|other| other.side != piece.side) {
+                return None;
+            }
+            moved(before.get_mut(at)?, both, &piece)
+        });
+        match moved {
+            Some(moved) if moved.side == Side::Baseline => out.extend([moved, piece]),
+            Some(moved) => out.extend([piece, moved]),
+            None => out.push(piece),
+        }
+    }
+    out
+}
+
+/// The end of `one` that is the same as `both`, to stand behind that: taken away from `one`, if `piece` is of the other
+/// side and something is left.
+fn moved(one: &mut Piece, both: &Piece, piece: &Piece) -> Option<Piece> {
+    let sides = [Side::Baseline, Side::Variant];
+    let fits =
+        both.side == Side::Both && one.side != piece.side && sides.contains(&one.side) && sides.contains(&piece.side);
+    if !fits || one.text.len() <= both.text.len() || !one.text.ends_with(&both.text) {
+        return None;
+    }
+    one.text.truncate(one.text.len() - both.text.len());
+    Some(Piece { side: one.side, text: both.text.clone() })
 }
 
 fn push(pieces: &mut Vec<Piece>, side: Side, text: &[char]) {
@@ -75,6 +111,19 @@ fn push(pieces: &mut Vec<Piece>, side: Side, text: &[char]) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_replaces_something_stands_beside_it() {
+        use Side::{Baseline, Both, Variant};
+        let own =
+            |pieces: &[(Side, &str)]| pieces.iter().map(|(side, text)| (*side, (*text).to_owned())).collect::<Vec<_>>();
+        let (old, new) =
+            ([(Both, "6"), (Baseline, "-"), (Variant, "/"), (Both, "2"), (Baseline, "1"), (Variant, "2")], "6/22");
+        assert_eq!(told("6-21", new), own(&old));
+        let turned: Vec<(Side, &str)> =
+            vec![(Both, "6"), (Baseline, "/"), (Variant, "-"), (Both, "2"), (Baseline, "2"), (Variant, "1")];
+        assert_eq!(told(new, "6-21"), own(&turned));
+    }
 
     fn told(baseline: &str, variant: &str) -> Vec<(Side, String)> {
         characters(baseline, variant).into_iter().map(|piece| (piece.side, piece.text)).collect()

@@ -287,7 +287,7 @@ pub(super) fn status(finding: &Finding) -> &'static str {
     }
 }
 
-/// One plain sentence: what depends on what.
+/// One plain sentence: what depends on what, and whether it reads the same.
 pub(super) fn sentence(finding: &Finding) -> String {
     let first: String = finding.places.first().map_or("", String::as_str).chars().take(300).collect();
     let more = match finding.places.len() {
@@ -295,12 +295,21 @@ pub(super) fn sentence(finding: &Finding) -> String {
         2 => String::from(" and at one other place"),
         n => format!(" and at {} other places", n - 1),
     };
+    let subject = match finding.class {
+        Class::Covert | Class::Overt => "What is sent",
+        Class::Structural => "Whether, how often or in which order something is sent",
+        Class::Behavioural => "What the program does",
+    };
+    let factors = finding.factors.join(" and ");
     let together = if finding.factors.len() > 1 { " together" } else { "" };
-    format!(
-        "What is sent or done at {first}{more} depends on {}{together}: {}.",
-        finding.factors.join(" and "),
-        class_means(finding.class)
-    )
+    let seen = match (&finding.explained_by, &finding.disclosed, finding.class) {
+        (Some(_), _, _) => ", as would be expected",
+        (None, Some(_), _) => ", as its vendor says",
+        (None, None, Class::Covert) => ", and reads the same",
+        (None, None, Class::Overt) => ", and reads differently",
+        (None, None, Class::Structural | Class::Behavioural) => "",
+    };
+    format!("{subject} at {first}{more} depends on {factors}{together}{seen}.")
 }
 
 /// `covert`.
@@ -430,6 +439,23 @@ mod tests {
         assert_eq!(suggested(&finding()), None);
         let finding = Finding { suggested: vec!["timezone".into()], ..finding() };
         assert!(suggested(&finding).is_some_and(|text| text.contains("needs timezone is suggested")));
+    }
+
+    #[test]
+    fn a_sentence_says_what_depends_on_what_and_how_it_reads() {
+        let one = |class, explained: Option<&str>, disclosed: Option<&str>| {
+            let (explained_by, disclosed) = (explained.map(Into::into), disclosed.map(Into::into));
+            sentence(&Finding { class, explained_by, disclosed, ..finding() })
+        };
+        assert_eq!(
+            one(Class::Covert, None, None),
+            "What is sent at POST /v1/messages · messages[0] and at 4 other places depends on timezone and base_url \
+             together, and reads the same."
+        );
+        assert!(one(Class::Overt, None, None).ends_with("together, and reads differently."));
+        assert!(one(Class::Overt, Some("echo of user"), None).ends_with("together, as would be expected."));
+        assert!(one(Class::Structural, None, Some("x")).ends_with("together, as its vendor says."));
+        assert!(one(Class::Behavioural, None, None).starts_with("What the program does at POST"));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::store::Manifest;
 const LONGEST: usize = 240;
 /// Places of a finding that are listed.
 const PLACES: usize = 4;
+/// Columns from which on places fit a table; below, they would be broken in the middle of their words.
+const WIDE: usize = 120;
 /// Column at which the text of a labelled line begins.
 const INDENT: usize = 14;
 
@@ -117,7 +119,7 @@ impl Page {
                 summary::channel(finding),
                 safe(&summary::factors(finding)),
                 finding.places.len().to_string(),
-                example(finding),
+                shorten(&example(finding), if self.width < WIDE { 24 } else { 48 }),
                 summary::number(e),
             ]);
         }
@@ -135,15 +137,20 @@ impl Page {
             let (shown, more) = summary::places(finding, 1);
             let place = shown.first().map_or(String::new(), |place| cut(&safe(place)));
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            table.push_record([
-                summary::class(finding.class).to_owned(),
-                summary::channel(finding),
-                safe(&summary::factors(finding)),
-                format!("{place}{more}"),
-                cut(&safe(why(finding).unwrap_or(""))),
-            ]);
+            let (class, channel) = (summary::class(finding.class), summary::channel(finding));
+            let factors = safe(&summary::factors(finding));
+            let (place, why) = (format!("{place}{more}"), cut(&safe(why(finding).unwrap_or(""))));
+            if self.width < WIDE {
+                self.title(&format!("   {class} {channel} depends on {factors}"));
+                self.labelled("where", &place);
+                self.labelled("why", &why);
+            } else {
+                table.push_record([class.to_owned(), channel, factors, place, why]);
+            }
         }
-        self.print_table(table);
+        if self.width >= WIDE {
+            self.print_table(table);
+        }
     }
 
     /// A table of rows, the head first.
@@ -303,7 +310,7 @@ fn example(finding: &Finding) -> String {
     let (before, after) = (points("baseline"), points("variant"));
     if before.is_empty() && after.is_empty() {
         let variant = finding.rule.last().map_or(excerpt.variant.as_deref(), |rule| rule.value.as_deref());
-        return shorten(&safe(summary::value(variant)), 48);
+        return safe(summary::value(variant));
     }
     let side = |points: String| if points.is_empty() { String::from("nothing") } else { points };
     format!("{} → {}", side(before), side(after))

@@ -23,8 +23,9 @@
   const hex = (point) => "U+" + point.toString(16).toUpperCase().padStart(4, "0");
   const called = (point) => hex(point) + (names[point] ? " " + names[point][0] : "");
 
-  // Text in which nothing hides: what cannot be seen is a box with its code point; `all` labels every character.
-  const drawn = (text, all) => {
+  // Text in which nothing hides: what cannot be seen is a box with its code point; `labels` says which others have theirs
+  // beside them.
+  const drawn = (text, labels) => {
     const out = document.createDocumentFragment();
     let plain = "";
     const flush = () => { if (plain) out.append(plain); plain = ""; };
@@ -33,7 +34,7 @@
       if (known && known[1]) {
         flush();
         out.append(el("span", { class: "box", title: called(point) }, hex(point)));
-      } else if (all) {
+      } else if (labels && labels(hex(point))) {
         flush();
         out.append(el("span", { class: "glyph", title: called(point) }, sign === " " ? "\u2423" : sign, el("i", { "aria-hidden": "true" }, hex(point).slice(2))));
       } else plain += sign;
@@ -41,17 +42,31 @@
     flush();
     return out;
   };
+  // The same with places where a long level may break: not in the middle of a word.
+  const breaking = (text) => text.split(/(?<=[\/._@:,=-])(?![\/._@:,=-])/).map((part, at) => [at ? el("wbr") : null, drawn(part)]);
   const short = (text, most) => (Array.from(text).length > most ? Array.from(text).slice(0, most - 1).join("") + "\u2026" : text);
   // A value of a few signs in a finding that no reader would notice is labelled with its code points.
   const labelled = (finding, value) => finding && finding.class === "covert" && Array.from(value).length <= 3;
   const shown = (value, most, finding) => {
     if (value === null || value === undefined) return el("span", { class: "none" }, "(absent)");
     if (value === "") return el("span", { class: "none" }, "(empty)");
-    return el("span", { class: "mono", title: value.length > (most || 99999) ? value : null }, drawn(short(value, most || 99999), labelled(finding, value)));
+    return el("span", { class: "mono", title: value.length > (most || 99999) ? value : null }, drawn(short(value, most || 99999), labelled(finding, value) ? () => true : null));
   };
 
   // What a run showed at a place: its sign, and the value that the sign stands for.
   const valueOf = (place, sign) => (sign === ABSENT ? null : sign === OTHER ? "(another value)" : place.values[SIGNS.indexOf(sign)]);
+  // The same, short. Of long values that begin alike only the rest is told; those that still look alike are numbered.
+  const brief = (place, sign, most, finding) => {
+    const value = valueOf(place, sign), texts = place.values;
+    if (sign === OTHER || typeof value !== "string" || texts.length < 2) return shown(value, most, finding);
+    let alike = 0;
+    while (alike < texts[0].length && texts.every((text) => text[alike] === texts[0][alike])) alike += 1;
+    const rest = Math.max(...texts.map((text) => text.length)) - alike;
+    const cut = (text) => short(alike > 12 && rest > 4 && text.length > most ? "\u2026" + text.slice(alike - 4) : text, most);
+    const own = cut(value), same = texts.filter((text) => cut(text) === own);
+    if (own === value) return shown(value, most, finding);
+    return el("span", { class: "mono", title: value }, same.length > 1 ? "#" + (SIGNS.indexOf(sign) + 1) + " " : null, drawn(own));
+  };
   const seenAt = (place) => (place && place.pattern !== null ? patterns[place.pattern] : null);
   // The line of the rule that holds in a cell; -1 where none does.
   const line = (finding, levels) => {
@@ -107,21 +122,43 @@
     const first = new Set(["target", "executable", "engine", "seed", "began", "cells"]);
     const one = ([name, value]) => el("div", null, el("dt", null, name), el("dd", null, drawn(value)));
     const most = data.facts.filter(([name]) => first.has(name)), rest = data.facts.filter(([name]) => !first.has(name));
-    return el("section", { "aria-label": "The run" },
+    return el("section", { class: "run", "aria-label": "The run" },
       el("dl", { class: "facts" }, most.map(one)),
       rest.length ? el("details", { class: "more" }, el("summary", null, "Versions and digests"), el("dl", { class: "facts" }, rest.map(one))) : null,
+      guide(),
       data.notes.length ? el("div", { class: "notes", role: "note" }, data.notes.map((note) => el("p", null, drawn(note)))) : null);
   };
 
+  // The words of this page, for who meets them here for the first time.
+  const WORDS = [
+    ["cell", "One run of the agent, in one environment, with nothing kept from the runs before."],
+    ["factor, level", "What was varied, such as the time zone, and what it was set to. The first level of each is the baseline."],
+    ["covert", "The text reads the same: another apostrophe, an invisible character, the same date in another format."],
+    ["overt", "The text reads differently."],
+    ["structural", "A request, a header, a tool or a part of a message is there or is not, or stands elsewhere."],
+    ["behavioural", "The program acts differently: it ends otherwise, retries, or asks for another host."],
+    ["explained", "What any program would be expected to send: the name of the host in a line about the host, the local date."],
+    ["disclosed", "What the vendor says openly. Neither this nor what is explained counts for the verdict."],
+    ["rule", "Which levels give which value. Elsewhere it is as at the baseline."],
+    ["E, coins", "After a rule was learned, fresh cells were run in which coins decided the levels. E is what a gambler who bet on the rule would have made of 1. Chance, noise and drift do not make it large."],
+    ["p, q", "p is 1/E: with no dependence there, so much would be won at most that often. q is p adjusted for all rules of the run."],
+    ["bits", "How much whoever receives the value learns from it about the environment. One bit halves what is possible."],
+    ["Cram\u00e9r\u2019s V", "How strongly value and levels go together: 0 is not at all, 1 is completely."],
+  ];
+  const guide = () => el("details", { class: "more guide" }, el("summary", null, "How to read this page"),
+    el("dl", null, WORDS.map(([word, means]) => el("div", null, el("dt", null, word), el("dd", null, means)))));
+
   const difference = (finding) => {
+    // What no reader sees is labelled; a digit of a date that changed with it is only marked.
+    const told = new Set(finding.points.map(([, point]) => point));
+    const labels = finding.class === "covert" ? (point) => told.has(point) : null;
     const side = (own, name, text) => {
       const body = el("span", { class: "text" });
       if (text === null || text === "") body.append(shown(text));
       else for (const [sign, piece] of finding.pieces) {
         if (sign === "=") body.append(drawn(piece));
         else if (sign === own) {
-          const label = finding.class === "covert" && Array.from(piece).length <= 12;
-          body.append(el(own === "-" ? "del" : "ins", null, drawn(piece, label)));
+          body.append(el(own === "-" ? "del" : "ins", null, drawn(piece, Array.from(piece).length <= 12 ? labels : null)));
         }
       }
       return [el("span", { class: "side" }, name), body];
@@ -158,13 +195,13 @@
       const seen = Array.from(cell.seen).sort((a, b) => b[1] - a[1]);
       const title = cell.total + " cells: " + cell.runs.join(" ") + (cell.total > cell.runs.length ? " \u2026" : "");
       return el("td", { class: "c" + colour.get(seen[0][0]), title },
-        seen.slice(0, 4).map(([sign, count], n) => [n ? el("br") : null, shown(valueOf(place, sign), 28, finding), el("small", null, " \u00d7" + count)]),
+        seen.slice(0, 4).map(([sign, count], n) => [n ? el("br") : null, brief(place, sign, 28, finding), el("small", null, " \u00d7" + count)]),
         seen.length > 4 ? [el("br"), el("small", null, "and " + (seen.length - 4) + " more")] : null);
     };
     const rows = factors[down].levels, columns = across < 0 ? ["what was seen"] : factors[across].levels;
     return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Values by levels" }, el("table", { class: "matrix" },
-      el("thead", null, el("tr", null, el("th", { scope: "col" }, factors[down].name + (across < 0 ? "" : " \\ " + factors[across].name)), columns.map((level) => el("th", { scope: "col" }, drawn(level))))),
-      el("tbody", null, rows.map((level, row) => el("tr", null, el("th", { scope: "row" }, drawn(level)), columns.map((_, column) => one(row, column)))))));
+      el("thead", null, el("tr", null, el("th", { scope: "col" }, factors[down].name + (across < 0 ? "" : " \\ " + factors[across].name)), columns.map((level) => el("th", { scope: "col" }, breaking(level))))),
+      el("tbody", null, rows.map((level, row) => el("tr", null, el("th", { scope: "row" }, breaking(level)), columns.map((_, column) => one(row, column)))))));
   };
 
   const truth = (finding, place) => {
@@ -184,9 +221,9 @@
       el("thead", null, el("tr", null, finding.factorIds.map((factor) => el("th", { scope: "col" }, factors[factor].name)), el("th", { scope: "col" }, "rule"), el("th", { scope: "col" }, "seen"), el("th", { scope: "col" }, "cells"))),
       el("tbody", null, sorted.slice(0, most).map((row) => {
         const seen = Array.from(row.seen).sort((a, b) => b[1] - a[1]), at = line(finding, row.levels);
-        return el("tr", null, finding.factorIds.map((factor) => el("td", null, drawn(factors[factor].levels[row.levels[factor]] || ""))),
+        return el("tr", null, finding.factorIds.map((factor) => el("td", null, breaking(factors[factor].levels[row.levels[factor]] || ""))),
           el("td", null, at < 0 ? "otherwise" : numbered(finding) ? "line " + (finding.reversed ? finding.matching.length - at : at + 1) : "matches"),
-          el("td", { class: "c" + colour.get(seen[0][0]) }, seen.slice(0, 3).map(([sign, count], n) => [n ? ", " : null, shown(valueOf(place, sign), 40, finding), seen.length > 1 ? " \u00d7" + count : null])),
+          el("td", { class: "c" + colour.get(seen[0][0]) }, seen.slice(0, 3).map(([sign, count], n) => [n ? ", " : null, brief(place, sign, 40, finding), seen.length > 1 ? " \u00d7" + count : null])),
           el("td", null, String(row.total)));
       }))));
     return [box, sorted.length > most ? el("p", { class: "none" }, "and " + (sorted.length - most) + " more combinations") : null, sorted.length];
@@ -241,6 +278,8 @@
     return el("figure", null, picture, el("figcaption", null, "E after each run with coins on this finding\u2019s factors; at the dashed line q is " + data.alpha + "."));
   };
 
+  // Places of a finding that are printed: the style sheet leaves out the others.
+  const PAPER = 20;
   const byHand = (finding) => finding.byHand ? el("details", { class: "more hand" }, el("summary", null, "By hand, without this program (bash)"),
     finding.byHand.map(([what, command]) => [el("p", null, what + ":"), el("pre", { tabindex: "0", "aria-label": what }, command.split("\n").map((line) => [drawn(line), "\n"]))]),
     finding.leavesOut.length ? el("ul", { class: "limits" }, finding.leavesOut.map((left) => el("li", null, "not as in the run: ", drawn(left)))) : null) : null;
@@ -252,10 +291,11 @@
     el("h4", null, "Rule"), rule(finding), finding.suggested ? el("p", { class: "none" }, drawn(finding.suggested)) : null,
     el("h4", null, "What was seen, by level"), levelsView(finding),
     el("h4", null, "Evidence"), evidence(finding), el("p", { class: "lead" }, drawn(finding.effect), "."), curve(finding),
-    el("h4", null, "See it again"), el("p", { class: "again" }, "cells ", el("code", null, finding.cells[0]), " and ", el("code", null, finding.cells[1]), " of ", el("code", null, drawn(finding.command))), byHand(finding),
+    el("h4", null, "See it again"), el("p", { class: "again" }, "cells ", el("code", null, finding.cells[0]), " and ", el("code", null, finding.cells[1]), " of ", el("code", null, drawn(finding.command)), el("br"), "both again, fresh, in the run\u2019s folder: ", el("code", null, "parallax replay . " + finding.id)), byHand(finding),
     el("h4", null, finding.places.length + finding.more === 1 ? "Place" : finding.places.length + finding.more + " places"),
     el("ol", { class: "places", tabindex: "0", "aria-label": "Places" }, finding.places.map((place) => el("li", null, drawn(place.name)))),
-    finding.more ? el("p", { class: "none" }, "and " + finding.more + " more, in findings.json") : null,
+    finding.more ? el("p", { class: "none screen" }, "and " + finding.more + " more, in findings.json") : null,
+    finding.places.length > PAPER ? el("p", { class: "none paper" }, "and " + (finding.places.length + finding.more - PAPER) + " more, in findings.json") : null,
   ];
 
   const card = (finding) => {
@@ -319,7 +359,7 @@
         const value = cramer(place.pattern, at), own = finding.factorIds.includes(at);
         return el("td", { class: "v h" + Math.round(value * 10), title: factor.name + ": V " + value.toFixed(2) + (own ? ", in the rule" : "") }, value.toFixed(2), own ? el("span", { "aria-label": " in the rule" }, "\u2009\u2022") : null);
       });
-      return el("tr", null, el("th", { scope: "row", class: "place" }, drawn(short(place.name, 110))), cells);
+      return el("tr", null, el("th", { scope: "row", class: "place" }, breaking(short(place.name, 110))), cells);
     };
     const bodies = () => findings.map((finding) => {
       const part = el("tbody", null, el("tr", { class: "first" }, el("th", { scope: "rowgroup", colspan: factors.length + 1 }, el("span", { class: "tag " + finding.class }, finding.class), " ", el("a", { href: "#" + finding.id }, finding.factors.join(" \u00d7 ")), finding.status === "open" ? "" : " (" + finding.status + ")")),
@@ -384,14 +424,14 @@
       const levels = factors.map((factor, n) => factor.name + " = " + (factor.levels[runs.levels[at][n]] || "?")).join(" \u00b7 ");
       const place = by >= 0 ? findings[by].places[0] : null, pattern = seenAt(place);
       readout.replaceChildren(el("b", null, runs.id[at]), " \u00b7 " + PHASES[runs.phase[at]] + " \u00b7 ", runs.lost[at] === "!" ? el("span", null, "lost to the engine: ", drawn(runs.failures[at] || "")) : (runs.wall[at] / 1000).toFixed(1) + " s, " + runs.requests[at] + " requests",
-        pattern && pattern[at] !== LOST ? el("span", null, " \u00b7 seen: ", shown(valueOf(place, pattern[at]), 60)) : "", el("br"), drawn(levels));
+        pattern && pattern[at] !== LOST ? el("span", null, " \u00b7 seen: ", brief(place, pattern[at], 60)) : "", el("br"), drawn(levels));
     };
     const paint = () => {
       const keys = new Map(), place = by >= 0 ? findings[by].places[0] : null, pattern = seenAt(place), colour = place ? colours(place) : null;
       for (const at of order) {
         const number = pattern ? colour.get(pattern[at]) : { c: 0, e: 1, f: 2 }[runs.phase[at]];
         rects.get(at).setAttribute("class", "f" + number + (at === now ? " now" : ""));
-        if (!keys.has(number)) keys.set(number, pattern ? shown(valueOf(place, pattern[at]), 40) : PHASES[runs.phase[at]]);
+        if (!keys.has(number)) keys.set(number, pattern ? brief(place, pattern[at], 40) : PHASES[runs.phase[at]]);
       }
       legend.replaceChildren(...Array.from(keys).sort((a, b) => a[0] - b[0]).map(([number, text]) => el("span", null, el("span", { class: "key c" + number }), text)));
       if (now >= 0) show(now);
@@ -449,5 +489,5 @@
       if (next) { next.node.scrollIntoView(); next.node.focus({ preventScroll: true }); }
     } else if (event.key === "o" && at >= 0) { if (visible[at].details.open) visible[at].details.open = false; else visible[at].open(); }
   });
-  addEventListener("beforeprint", () => { cards.forEach((one) => one.open()); Array.from(waiting.keys()).forEach(draw); });
+  addEventListener("beforeprint", () => { main.querySelectorAll(".run > details").forEach((one) => { one.open = true; }); cards.forEach((one) => one.open()); Array.from(waiting.keys()).forEach(draw); });
 })();
