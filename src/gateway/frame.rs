@@ -103,7 +103,8 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_of_any_bytes_come_back_between_other_reports() {
-        let bodies = [&b""[..], b"\n", b"{\"report\":\"appeared\"}\n", &[0, 255, 10, 10, 13], &[b'x'; 300_000]];
+        let large = vec![b'x'; 300_000];
+        let bodies = [&b""[..], b"\n", b"{\"report\":\"appeared\"}\n", &[0, 255, 10, 10, 13], &large];
         let mut bytes = Vec::new();
         for body in bodies {
             write(exchange(body), &mut bytes).unwrap();

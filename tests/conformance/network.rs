@@ -128,7 +128,7 @@ pub(crate) async fn an_agent_that_goes_its_own_ways_is_seen(engine: &dyn Engine)
 pub(crate) async fn an_agent_that_goes_its_own_ways_by_ipv6_is_seen(engine: &dyn Engine) {
     let question = r"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03six\x07example\x00\x00\x01\x00\x01";
     let script = format!(
-        r#"{FETCH}
+        r"{FETCH}
         test -s /proc/net/if_inet6 && (exec 3<>/dev/tcp/2001:db8::4/80) 2> /dev/null || {{ echo none; exit; }}
         fetch 2001:db8::5 443 /six > /dev/null
         exec 4<>/dev/tcp/2001:db8::6/6667 && printf 'NICK agent\r\n' >&4
@@ -136,7 +136,7 @@ pub(crate) async fn an_agent_that_goes_its_own_ways_by_ipv6_is_seen(engine: &dyn
         exec 6<>/dev/udp/2001:4860:4860::8888/53 && printf '{question}' >&6 && head -c 12 <&6 > /dev/null
         exec 4>&-
         echo done
-        "#
+        "
     );
     let capture = run(engine, &script).await;
     if capture.stdout.text() == "none\n" {
