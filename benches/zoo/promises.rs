@@ -133,8 +133,13 @@ fn agreement(from: u64) -> (usize, usize) {
                 })
                 .collect();
             if answers.len() > 1 {
-                eprintln!("{} in a space of {} factors, seed {from}:", kind.name, levels.len());
-                answers.iter().for_each(|answer| eprintln!("- {}", answer.replace('\n', "\n  ")));
+                let answers = answers.iter().map(|answer| format!("- {}", answer.replace('\n', "\n  ")));
+                println!(
+                    "{} in a space of {} factors, seed {from}:\n{}",
+                    kind.name,
+                    levels.len(),
+                    answers.collect::<Vec<_>>().join("\n")
+                );
             }
             answers.len() == 1
         })
