@@ -389,7 +389,7 @@ pub struct Record {
 }
 
 /// What is kept of every record: which cell, and how it went.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ran {
     /// Which cell.
     pub cell: Cell,

@@ -38,8 +38,8 @@ budget = 400
 "#;
 
 /// `apostrophe=10-29 slash=17-29 broken=5,6`: from which version to which an apostrophe follows the base URL, and a date
-/// the time zone together with it; which versions cannot be run. Everything else that moves is noise, or is the same for
-/// all versions.
+/// the time zone together with it; which versions cannot be run; `rare`: in which a blank more stands in a line once in
+/// fifty. Everything else that moves is noise, or is the same for all versions.
 const SIMULATOR: &str = r#"
 import json, random, sys
 spans = {name: [tuple(map(int, (one + "-" + one).split("-")[:2])) for one in text.split(",")]
@@ -63,7 +63,8 @@ for line in sys.stdin:
         system.append("The vendor's own host is used.")
     system.append(f"Today{apostrophe}s date is 2026{sign}11{sign}21.")
     body = {"model": f"m-{version}", "system": "\n".join(system), "id": f"{chance.getrandbits(128):032x}",
-            "noise": chance.choice(["a", "b", "c"]), "quote": chance.choice(["it's", "it\u2019s"])}
+            "noise": chance.choice(["a", "b", "c"]), "quote": chance.choice(["it's", "it\u2019s"]),
+            "rare": [f"{n}:{' ' * (1 + (within('rare') and chance.random() < 0.02))}here" for n in range(12)]}
     print(json.dumps({"cell": cell, "exit": 0, "seconds": 1.0, "dns": ["h"], "exchanges": [{
         "at": 0.4, "scheme": "http", "target": "/v1/messages", "headers": [["Host", url.split("/")[2]]],
         "body": json.dumps(body)}]}), flush=True)
@@ -165,6 +166,17 @@ fn nothing_to_find_is_no_finding() {
     assert_eq!(document["findings"], json!([]));
     assert_eq!(code(&output), 0, "{}", shown(&output));
     assert!(document["notes"][0].as_str().unwrap().contains("nothing to search for"), "{document:#}");
+}
+
+#[test]
+fn no_whole_run_is_spent_on_what_chance_does() {
+    let Some(place) = place() else { return };
+    // In a look of some thirty cells most of the twelve lines differ somewhere, and hardly one of them does so again.
+    let (_, document) = place.bisect("rare=0-99", &versions(24), &["--sample", "4"]);
+    assert_eq!(document["findings"], json!([]));
+    let ran = document["ran"].as_array().unwrap();
+    let whole: Vec<&Value> = ran.iter().filter(|ran| ran["whole"] == true).collect();
+    assert!(whole.len() == 1, "the scenario's own version alone is run whole: {document:#}");
 }
 
 #[test]

@@ -220,3 +220,34 @@ fn what_goes_with_a_text_or_a_request_is_told_with_it_and_a_blank_line_alone_is_
     assert!(places.iter().any(|place| place.as_str().unwrap().contains("/telemetry")), "{places:?}");
     assert_eq!(told("blank"), [of("covert", "base_url"), of("overt", "region")]);
 }
+
+#[test]
+fn what_a_run_stored_of_its_cells_is_what_its_records_show() {
+    let Some(place) = program::simulated(SCENARIO) else { return };
+    let place = place.path();
+    assert_eq!(run(place, "python3 simulator.py", "run", &["--seed", "3"]).status.code(), Some(1));
+    let told = |format: &str| {
+        let output = parallax(place, &["report", "run", "--format", format, "--out", "-"]);
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    let reports = || ["csv", "jsonl", "html"].map(told);
+    let stored = place.join("run/observed.json.zst");
+    let (page, of_run) = (read(place, "run/report.html"), reports());
+    assert!(of_run[2] == page, "the page that the run wrote");
+    assert!(of_run[0].split(|byte| *byte == b'\n').count() > 100, "a row a cell and place");
+    // Without the bodies the same: nothing else is read for it.
+    std::fs::rename(place.join("run/raw"), place.join("raw")).unwrap();
+    assert!(of_run == reports(), "the bodies are not needed");
+    std::fs::remove_file(&stored).unwrap();
+    assert!(told("html") != page, "without both nobody knows what a cell showed");
+    std::fs::rename(place.join("raw"), place.join("run/raw")).unwrap();
+    assert!(of_run == reports(), "read from the records again");
+    assert_eq!(parallax(place, &["analyse", "run"]).status.code(), Some(1));
+    assert!(stored.is_file() && of_run == reports(), "analyse stores it again");
+    // What was stored of other records is not taken for theirs.
+    let records = place.join("run/cells.jsonl.zst");
+    let whole = std::fs::read(&records).unwrap();
+    std::fs::write(&records, &whole[..whole.len() - 1]).unwrap();
+    assert!(of_run[0] != told("csv"), "the last record is gone");
+}

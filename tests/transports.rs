@@ -18,10 +18,10 @@ use serde_json::Value;
 /// The baseline is interception: no base URL, so that the agent dials its vendor over TLS.
 const LEVELS: &str = r#"[{ unset = true }, "https://api.vendor.example", "http://api.vendor.example",
           "https://gateway.example.com", "http://gateway.example.com"]"#;
-/// None; CONNECT or the absolute form, without and with credentials; SOCKS by name and by address. A proxy that speaks TLS is
-/// not among them: that a hello is sent to it is not yet told apart from what an agent does by itself.
+/// None; CONNECT or the absolute form, without and with credentials, and to a proxy that speaks TLS; SOCKS by name and by
+/// address.
 const PROXIES: &str = "['none', 'http://proxy.corp.example:3128', 'http://me:word@proxy.corp.example:3128',
-          'socks5h://proxy.corp.example:1080', 'socks5://proxy.corp.example:1080']";
+          'https://proxy.corp.example:3129', 'socks5h://proxy.corp.example:1080', 'socks5://proxy.corp.example:1080']";
 
 fn run(folder: &Path, name: &str, care: &str, factors: &str) -> (i32, Value, String) {
     let agent = format!(
@@ -101,7 +101,8 @@ fn the_version_of_http_changes_no_prompt() {
     let folder = tempfile::tempdir().unwrap();
     let factors = "[factors.http_version]\nlevels = ['1.1', '2']\n";
     // curl offers both versions, and takes what it is given.
-    let (_, findings, said) = run(folder.path(), "either", "version=", factors);
+    let (code, findings, said) = run(folder.path(), "either", "version=", factors);
+    assert_eq!((open(&findings).len(), code), (0, 0), "the form of HTTP/2 is nobody's: {said}");
     let findings = findings["findings"].as_array().unwrap();
     assert!(findings.iter().all(|finding| finding["channel"] != "body"), "{said}");
     // Under TLS alone is there something to agree on.

@@ -9,10 +9,10 @@ use super::exit::Exit;
 use super::failure::Failure;
 use crate::campaign::Campaign;
 use crate::finding::Findings;
-use crate::report::{Form, Html, Json, Junit, Markdown, Observed, Report, Sarif, Table, Text, escape};
+use crate::report::{Form, Html, Json, Junit, Markdown, Observed, Report, Sarif, Table, Text, escape, stored};
 use crate::run::by_hand::quote;
 use crate::run::{reproduce, session};
-use crate::store::{Folder, Manifest, Recorded, StoreError, Stored as _};
+use crate::store::{Folder, Manifest, StoreError, Stored as _};
 
 /// Arguments of `parallax report`.
 #[derive(Debug, Args)]
@@ -182,8 +182,8 @@ impl Stored {
         if let Some(known) = self.observed.get() {
             return Ok(known.clone());
         }
-        let read = if without { observed } else { records };
-        let fresh = read(&self.folder, &self.manifest, &self.findings)?;
+        let (folder, manifest, findings) = (&self.folder, &self.manifest, &self.findings);
+        let fresh = if without { observed(folder, manifest, findings)? } else { records(folder, manifest, findings)? };
         // A page without cells is no answer to a table's question.
         if !fresh.runs.is_empty() {
             let _ = self.observed.set(fresh.clone());
@@ -210,24 +210,36 @@ pub(super) fn finished(folder: &Folder, manifest: &Manifest) -> Result<Findings,
     Ok(findings)
 }
 
-/// What was observed at the findings' places.
-fn records(folder: &Folder, manifest: &Manifest, findings: &Findings) -> Result<Observed, Failure> {
+/// What was observed at the findings' places: as the run stored it, or read from its records again.
+fn records(folder: &Folder, manifest: &Manifest, findings: &Findings) -> Result<Observed, StoreError> {
+    if let Some(observed) = remembered(folder, findings) {
+        return Ok(observed);
+    }
     let recorded = folder.records()?;
-    Ok(Observed::read(recorded.len(), |part| recorded.load(part), &manifest.scenario, findings)?)
+    Observed::read(recorded.len(), |part| recorded.load(part), &manifest.scenario, findings)
 }
 
-/// What was observed at the findings' places. A run that was shared without its bodies is shown without.
+/// What was observed at the findings' places. A run that was shared without its bodies, and without what it stored of its
+/// observations, is shown without.
 pub(super) fn observed(folder: &Folder, manifest: &Manifest, findings: &Findings) -> Result<Observed, Failure> {
-    let read =
-        |recorded: Recorded| Observed::read(recorded.len(), |part| recorded.load(part), &manifest.scenario, findings);
-    match folder.records().and_then(read) {
-        Ok(observed) => Ok(observed),
+    match records(folder, manifest, findings) {
         Err(StoreError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
             console::note("the bodies of this run are not here (raw/): what each cell showed is left out");
             Ok(Observed::default())
         }
-        Err(error) => Err(error.into()),
+        read => Ok(read?),
     }
+}
+
+/// What the run stored of its observations, where that is of these findings and records.
+fn remembered(folder: &Folder, findings: &Findings) -> Option<Observed> {
+    let bytes = fs_err::read(folder.path().join(stored::FILE)).ok()?;
+    stored::decode(&bytes, &key(folder).ok()?, findings)
+}
+
+fn key(folder: &Folder) -> std::io::Result<String> {
+    let read = |name: &str| fs_err::read(folder.path().join(name));
+    Ok(stored::key(&read("findings.json")?, &read("cells.jsonl.zst")?))
 }
 
 /// Writes the reports that stand in every run's folder, from what the campaign has seen.
@@ -239,6 +251,8 @@ pub(super) fn write_all(
 ) -> Result<(), Failure> {
     folder.write("report.md", &Markdown.render(findings, manifest))?;
     let observed = campaign.look(|runs, extractor| Observed::gather(runs, extractor, &manifest.scenario, findings));
-    folder.write(PAGE, &Html { observed }.render(findings, manifest))?;
+    folder.write(PAGE, &Html { observed: observed.clone() }.render(findings, manifest))?;
+    let kept = key(folder).and_then(|key| stored::encode(observed, &key)).map_err(StoreError::from)?;
+    folder.write(stored::FILE, &kept)?;
     Ok(())
 }

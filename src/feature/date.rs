@@ -13,14 +13,68 @@ use super::lexeme::{Kind, Lexemes};
 /// Stands in a format where a number of two digits would be the same with and without padding.
 const EITHER: char = '\u{fdd0}';
 
-/// A format as it is told: numbers that are the same with and without padding are as the others of their place are.
-pub(super) fn told(format: &str, unpadded: bool) -> String {
-    if unpadded { format.replace(EITHER, "-") } else { format.replace(EITHER, "") }
+/// How a place writes numbers below ten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Padding {
+    /// `09`, as far as is known: also where no number below ten was seen.
+    #[default]
+    Zero,
+    /// A blank and `9`, as in `Nov  9`.
+    Blank,
+    /// `9`.
+    None,
 }
 
-/// Whether a format has a number that is not padded.
-pub(super) fn is_unpadded(format: &str) -> bool {
-    format.contains("%-")
+/// How a place writes those of its dates and those of its times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Paddings {
+    date: Padding,
+    time: Padding,
+}
+
+/// The codes of hours; all others that can be padded are a date's.
+const HOURS: [char; 2] = ['H', 'I'];
+
+impl Paddings {
+    /// Takes what a format says. No padding says more than a blank, and a blank more than zero.
+    pub(super) fn learn(&mut self, format: &str) {
+        let codes = format.chars().zip(format.chars().skip(1)).zip(format.chars().skip(2));
+        for ((percent, flag), code) in codes {
+            let padding = match (percent, flag) {
+                ('%', '-') => Padding::None,
+                ('%', '_') => Padding::Blank,
+                _ => continue,
+            };
+            let known = if HOURS.contains(&code) { &mut self.time } else { &mut self.date };
+            if *known != Padding::None {
+                *known = padding;
+            }
+        }
+    }
+}
+
+/// A format as it is told: numbers that are the same with and without padding are as the others of their place are.
+pub(super) fn told(format: &str, paddings: Paddings) -> String {
+    let mut out = String::new();
+    let mut rest = format.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c != EITHER {
+            out.push(c);
+            continue;
+        }
+        let is_hour = rest.peek().is_some_and(|code| HOURS.contains(code));
+        match if is_hour { paddings.time } else { paddings.date } {
+            Padding::Zero => {}
+            Padding::Blank => out.push('_'),
+            Padding::None => out.push('-'),
+        }
+    }
+    out
+}
+
+/// Two blanks before a number without padding: the second is its padding, as in `Nov  9` beside `Nov 10`.
+fn padded(format: &str) -> String {
+    format.replace("  %-", " %_")
 }
 
 /// A date or time found in a line.
@@ -99,7 +153,10 @@ struct Parsed<T> {
 
 fn moment(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<(usize, Found)> {
     let start = lexemes.start(at)?;
-    let done = |next, end, readings| Some((next, Found { span: start..end, readings }));
+    let done = |next, end, mut readings: Vec<(Stamp, String)>| {
+        readings.iter_mut().for_each(|(_, format)| *format = padded(format));
+        Some((next, Found { span: start..end, readings }))
+    };
     if let Some((millis, next, end, format)) = epoch(lexemes, at, window) {
         return done(next, end, vec![(Stamp::Epoch(millis), format.to_owned())]);
     }
@@ -476,7 +533,7 @@ mod tests {
     }
 
     fn formats(line: &str) -> Vec<(String, String)> {
-        let told = |f: Found| (line[f.span].to_owned(), told(&f.readings[0].1, false));
+        let told = |f: Found| (line[f.span].to_owned(), told(&f.readings[0].1, Paddings::default()));
         find(line, window()).into_iter().map(told).collect()
     }
 
@@ -527,16 +584,21 @@ mod tests {
     #[test]
     fn a_number_of_two_digits_is_as_padded_as_the_others_of_its_place() {
         let all = Window { from: NaiveDate::from_ymd_opt(2026, 1, 1).unwrap(), ..window() };
-        for (text, padded, unpadded) in [
-            ("2026-3-21", "%Y-%-m-%d", "%Y-%-m-%-d"),
-            ("2026-03-21", "%Y-%m-%d", "%Y-%m-%-d"),
-            ("11:09 PM", "%I:%M %p", "%-I:%M %p"),
-            ("9:09 PM", "%-I:%M %p", "%-I:%M %p"),
-            ("09:09 PM", "%I:%M %p", "%I:%M %p"),
+        for (text, padded, unpadded, blank) in [
+            ("2026-3-21", "%Y-%-m-%d", "%Y-%-m-%-d", "%Y-%-m-%_d"),
+            ("2026-03-21", "%Y-%m-%d", "%Y-%m-%-d", "%Y-%m-%_d"),
+            ("11:09 PM", "%I:%M %p", "%-I:%M %p", "%_I:%M %p"),
+            ("9:09 PM", "%-I:%M %p", "%-I:%M %p", "%-I:%M %p"),
+            ("09:09 PM", "%I:%M %p", "%I:%M %p", "%I:%M %p"),
+            ("Nov 21 2026", "%b %d %Y", "%b %-d %Y", "%b %_d %Y"),
+            ("Nov  9 2026", "%b %_d %Y", "%b %_d %Y", "%b %_d %Y"),
+            ("Nov 9 2026", "%b %-d %Y", "%b %-d %Y", "%b %-d %Y"),
         ] {
             let found = find(text, all);
             let format = &found[0].readings[0].1;
-            assert_eq!((told(format, false).as_str(), told(format, true).as_str()), (padded, unpadded), "{text}");
+            let all = [Padding::Zero, Padding::None, Padding::Blank];
+            let told = all.map(|padding| told(format, Paddings { date: padding, time: padding }));
+            assert_eq!(told, [padded, unpadded, blank], "{text}");
         }
     }
 

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Datelike as _, Duration, NaiveDate, NaiveDateTime, Offset as _, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
-use super::date::{Found, Stamp, Window, find, is_unpadded, told};
+use super::date::{Found, Paddings, Stamp, Window, find, told};
 
 /// When a capture was made, and where its cell thinks that it is.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +30,8 @@ pub(super) enum Basis {
 pub(super) struct Habit {
     /// The clock that they follow.
     pub(super) basis: Basis,
-    /// Whether any of their numbers is not padded: then no number of two digits is either.
-    pub(super) unpadded: bool,
+    /// How their numbers below ten are padded: one of two digits then is so, too.
+    pub(super) paddings: Paddings,
 }
 
 /// A text whose moments were taken out.
@@ -156,7 +156,7 @@ fn hours(offset: i32) -> String {
 /// `None` where they are not: then they stay text.
 pub(super) fn decide<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: Window) -> Option<Habit> {
     let (mut found, mut agreed) = (0_usize, 0_usize);
-    let (mut all_utc, mut unpadded) = (true, false);
+    let (mut all_utc, mut paddings) = (true, Paddings::default());
     // Equal texts of several captures stand side by side: each is searched once.
     let mut last: Option<(&str, Vec<Found>)> = None;
     for (text, clock) in texts {
@@ -167,14 +167,14 @@ pub(super) fn decide<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: 
             found += 1;
             if let Some(((_, format), agreement)) = best(hit, &clock) {
                 agreed += 1;
-                unpadded |= is_unpadded(format);
+                paddings.learn(format);
                 all_utc &= agreement.utc || agreement.near;
             }
         }
     }
     // A stray miss (an agent that is slow around midnight) must not turn every capture's date into text.
     let basis = if all_utc { Basis::Utc } else { Basis::Local };
-    (found > 0 && agreed * 20 >= found * 19).then_some(Habit { basis, unpadded })
+    (found > 0 && agreed * 20 >= found * 19).then_some(Habit { basis, paddings })
 }
 
 /// The reading that agrees with the clock.
@@ -199,7 +199,7 @@ pub(super) fn rewrite(text: &str, window: Window, clock: &Clock, habit: Habit) -
             Stamp::Epoch(_) => "${epoch}",
             Stamp::Weekday(_) => "${weekday}",
         });
-        out.formats.push(told(&reading.1, habit.unpadded));
+        out.formats.push(told(&reading.1, habit.paddings));
         out.shifts.extend(clock.shift(reading.0, habit.basis));
         at = hit.span.end;
     }
@@ -228,7 +228,7 @@ mod tests {
     }
 
     fn shift(text: &str, clock: Clock, basis: Basis) -> Vec<String> {
-        rewrite(text, window(), &clock, Habit { basis, unpadded: false }).unwrap().shifts
+        rewrite(text, window(), &clock, Habit { basis, paddings: Paddings::default() }).unwrap().shifts
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_utc_date_is_constant() {
         let texts = [("2026-11-21", clock(0, "Asia/Tokyo")), ("2026-11-22", clock(5, "Asia/Tokyo"))];
-        let habit = Habit { basis: Basis::Utc, unpadded: false };
+        let habit = Habit { basis: Basis::Utc, paddings: Paddings::default() };
         assert_eq!(decide(texts.iter().map(|(t, c)| (*t, *c)), window()), Some(habit));
         for (text, clock) in texts {
             assert_eq!(shift(text, clock, Basis::Utc), ["UTC date"]);
@@ -251,10 +251,32 @@ mod tests {
     }
 
     #[test]
+    fn the_ninth_and_the_tenth_are_written_alike() {
+        // 2026-11-09 20:00 UTC: the 10th in Tokyo.
+        let at = EVENING - 12 * 86_400_000;
+        let day = DateTime::from_timestamp_millis(at).unwrap();
+        let window = Window { from: day.date_naive() - Duration::days(3), to: day.date_naive() + Duration::days(3) };
+        let clock = |zone: &str| Clock::new(at, 2000, zone.parse().unwrap(), day);
+        for (ninth, tenth, format) in [
+            ("Mon Nov  9 20:00:01 2026", "Tue Nov 10 05:00:01 2026", "%b %_d %H:%M:%S"),
+            ("Nov  9 20:00:01", "Nov 10 5:00:01", "%b %_d %-H:%M:%S"),
+            ("Nov 9", "Nov 10", "%b %-d"),
+            ("Nov 09", "Nov 10", "%b %d"),
+        ] {
+            let texts = [(tenth, clock("Asia/Tokyo")), (ninth, clock("UTC"))];
+            let habit = decide(texts.into_iter(), window).unwrap();
+            for (text, clock) in texts {
+                let rewritten = rewrite(text, window, &clock, habit).unwrap();
+                assert!(rewritten.formats[0].ends_with(format), "{text}: {:?}", rewritten.formats);
+            }
+        }
+    }
+
+    #[test]
     fn other_days_are_not_moments() {
         let texts = [("2026-11-30", clock(0, "UTC")), ("2026-11-30", clock(1, "UTC"))];
         assert_eq!(decide(texts.into_iter(), window()), None);
-        let habit = Habit { basis: Basis::Utc, unpadded: false };
+        let habit = Habit { basis: Basis::Utc, paddings: Paddings::default() };
         assert_eq!(rewrite("on 2026-11-30", window(), &clock(0, "UTC"), habit), None);
     }
 

@@ -20,7 +20,7 @@ pub struct Difference<'a> {
 /// Why a difference is expected; `None` where it is not.
 #[must_use]
 pub fn explain(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
-    if let Some(reason) = routed(difference, scenario) {
+    if let Some(reason) = routed(difference, scenario).or_else(|| spoken(difference, scenario)) {
         return Some(reason);
     }
     let [factor] = difference.factors else { return None };
@@ -52,6 +52,11 @@ fn routed(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
         Channel::Connection => {
             difference.feature.kind == FeatureKind::Presence && difference.feature.place.contains(" · proxy ")
         }
+        // The hello to the proxy itself, where there is one that speaks TLS; how it is said would not follow.
+        Channel::Tls => {
+            let appears = difference.variants.iter().all(|(_, value)| difference.baseline.is_some() != value.is_some());
+            appears && difference.feature.place.contains(&format!("${{{name}}}"))
+        }
         Channel::Dns => {
             difference.feature.place.contains(&format!("${{{name}}}"))
                 || difference.baseline.is_some() && difference.variants.iter().any(|(_, value)| value.is_none())
@@ -59,6 +64,53 @@ fn routed(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
         _ => false,
     };
     expected.then(|| format!("requests take the way that {name} says"))
+}
+
+/// Headers of a connection, which requests of HTTP/2 do not carry (RFC 9113, 8.2.2), and `host`, whose place `:authority`
+/// takes (8.3.1).
+const OF_CONNECTION: [&str; 8] =
+    ["host", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te", "http2-settings"];
+
+/// A version of HTTP has its own form of headers: HTTP/2 writes names in lower case (RFC 9113, 8.2.1) and leaves out those
+/// that speak of the connection. Another name, value or order would not follow from it. A base URL or proxy may decide
+/// with it whether there is a version to agree on.
+fn spoken(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
+    let kind = |factor: &usize| scenario.factors.get(*factor).map(|factor| &factor.kind);
+    let version = difference.factors.iter().find(|factor| kind(factor) == Some(&FactorKind::HttpVersion))?;
+    let decides = |factor: &usize| {
+        matches!(kind(factor), Some(FactorKind::HttpVersion | FactorKind::Proxy | FactorKind::BaseUrl { .. }))
+    };
+    if !difference.factors.iter().all(decides) {
+        return None;
+    }
+    let feature = difference.feature;
+    let follows = |variant: Option<&str>| match (feature.channel, difference.baseline, variant) {
+        (_, baseline, variant) if baseline == variant => true,
+        (Channel::Header | Channel::HeaderOrder, Some(_), None)
+        | (Channel::Header | Channel::HeaderOrder, None, Some(_)) => {
+            of_header(&feature.place).is_some_and(|name| OF_CONNECTION.contains(&name))
+        }
+        (Channel::HeaderOrder, Some(one), Some(other)) if feature.place.ends_with(" \u{b7} case") => {
+            one.to_lowercase() == other || other.to_lowercase() == one
+        }
+        (Channel::HeaderOrder, Some(one), Some(other)) => {
+            let of_request = |order: &str| {
+                let names = order.split(' ').filter(|name| !OF_CONNECTION.contains(name));
+                names.map(str::to_owned).collect::<Vec<_>>()
+            };
+            of_request(one) == of_request(other)
+        }
+        _ => false,
+    };
+    let all = difference.variants.iter().all(|(_, variant)| follows(*variant));
+    all.then(|| format!("headers take the form that {} has", scenario.factors[*version].name))
+}
+
+/// The name of the header that stands at a place.
+fn of_header(place: &str) -> Option<&str> {
+    let of = |sign: &str| place.rsplit_once(sign).map(|(_, rest)| rest);
+    let rest = of(" \u{b7} order of headers \u{b7} ").or_else(|| of(" \u{b7} header "))?;
+    rest.split(" \u{b7} ").next()
 }
 
 /// Whether a number grows with the length of the level: `value(level) − value(baseline)` is one whole multiple of
@@ -107,6 +159,8 @@ mod tests {
             levels = ["none", "http://proxy.example:3128"]
             [factors.timezone]
             levels = ["UTC", "Asia/Tokyo"]
+            [factors.http_version]
+            levels = ["1.1", "2"]
         "#;
         crate::scenario::parse(text, "t.toml", std::path::Path::new("."), &[]).unwrap()
     }
@@ -149,6 +203,35 @@ mod tests {
         assert!(why(&gone, &[1], None, &[(&[1], Some("A"))]).is_none(), "a further name does not follow");
         let text = feature(Channel::Body, FeatureKind::Text, "prompt");
         assert!(why(&text, &[1], Some("a"), &[(&[1], Some("b"))]).is_none());
+        let hello = feature(Channel::Tls, FeatureKind::Text, "TLS hello for ${proxy} \u{b7} ALPN");
+        assert!(why(&hello, &[1], None, &[(&[1], Some("http/1.1"))]).is_some());
+        assert!(why(&hello, &[1], Some("h2"), &[(&[1], Some("http/1.1"))]).is_none(), "another hello does not follow");
+        let other = feature(Channel::Tls, FeatureKind::Text, "TLS hello for api.example \u{b7} ALPN");
+        assert!(why(&other, &[1], None, &[(&[1], Some("http/1.1"))]).is_none(), "nor one to somebody else");
+    }
+
+    #[test]
+    fn the_form_of_headers_follows_the_version_of_http_and_their_content_does_not() {
+        let header = |kind, place: &str| feature(Channel::HeaderOrder, kind, &format!("POST /x \u{b7} {place}"));
+        let case = header(FeatureKind::Order, "header x-agent \u{b7} case");
+        let changed = |factor, one, other| why(&case, &[factor], Some(one), &[(&[1], Some(other))]);
+        assert!(changed(3, "X-Agent", "x-agent").is_some());
+        assert!(changed(2, "X-Agent", "x-agent").is_none(), "another factor");
+        assert!(changed(3, "X-Agent", "X-AGENT").is_none(), "no form of HTTP/2");
+        let gone = |name: &str| {
+            let presence = feature(Channel::Header, FeatureKind::Presence, &format!("POST /x \u{b7} header {name}"));
+            why(&presence, &[3], Some("present"), &[(&[1], None)])
+        };
+        assert!(gone("host").is_some() && gone("connection").is_some());
+        assert!(gone("x-agent").is_none() && gone("hostile").is_none());
+        let order = header(FeatureKind::Order, "order of headers");
+        let ordered = |other| why(&order, &[3], Some("host user-agent accept"), &[(&[1], Some(other))]);
+        assert!(ordered("user-agent accept").is_some());
+        assert!(ordered("accept user-agent").is_none());
+        let text = feature(Channel::Header, FeatureKind::Text, "POST /x \u{b7} header user-agent");
+        assert!(why(&text, &[3], Some("a"), &[(&[1], Some("b"))]).is_none());
+        let both = feature(Channel::Body, FeatureKind::Text, "prompt");
+        assert!(why(&both, &[3], Some("a"), &[(&[1], None)]).is_none());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod markdown;
 mod matrix;
 pub mod observed;
 mod sarif;
+pub mod stored;
 mod summary;
 mod table;
 #[cfg(test)]

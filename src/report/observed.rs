@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::capture::{Ran, Record};
 use crate::cell::{Cell, Phase};
 use crate::feature::{Extractor, Feature, FeatureKind, Observation, Row, ValueId};
@@ -19,7 +21,7 @@ const LEARNED: usize = 512;
 const AT_ONCE: usize = 64;
 
 /// What was seen, run by run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
     /// Every recorded cell, in plan order.
     pub runs: Vec<Ran>,
@@ -28,7 +30,7 @@ pub struct Observed {
 }
 
 /// What stood at one place, run by run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// The different values, in the order in which they were met, each shown short.
     pub values: Vec<String>,
@@ -37,7 +39,8 @@ pub struct Column {
 }
 
 /// What one run showed at one place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
 pub enum Seen {
     /// The engine could not run the cell: nothing was observed.
     Lost,
@@ -45,6 +48,28 @@ pub enum Seen {
     Absent,
     /// This one of the column's values.
     Value(usize),
+}
+
+impl From<Seen> for i64 {
+    fn from(seen: Seen) -> Self {
+        match seen {
+            Seen::Lost => -2,
+            Seen::Absent => -1,
+            Seen::Value(value) => Self::try_from(value).unwrap_or(Self::MAX),
+        }
+    }
+}
+
+impl TryFrom<i64> for Seen {
+    type Error = String;
+
+    fn try_from(number: i64) -> Result<Self, String> {
+        match number {
+            -2 => Ok(Self::Lost),
+            -1 => Ok(Self::Absent),
+            _ => usize::try_from(number).map(Self::Value).map_err(|_| format!("{number} stands for nothing")),
+        }
+    }
 }
 
 impl Column {

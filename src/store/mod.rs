@@ -7,6 +7,7 @@
 //! cells.jsonl.zst   one record a cell, one zstd frame a line, in plan order
 //! raw/              bodies, <sha256>.zst (the only part that is not meant to be shared)
 //! findings.json     what was found
+//! observed.json.zst what each cell showed at the findings' places, so that reports need not read the bodies again
 //! report.md         the same for people
 //! report.html       the same as one page for a browser
 //! ```
