@@ -71,9 +71,9 @@ fn routed(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
 const OF_CONNECTION: [&str; 8] =
     ["host", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te", "http2-settings"];
 
-/// A version of HTTP has its own form of headers: HTTP/2 writes names in lower case (RFC 9113, 8.2.1) and leaves out those
-/// that speak of the connection. Another name, value or order would not follow from it. A base URL or proxy may decide
-/// with it whether there is a version to agree on.
+/// A version of HTTP is agreed on where it is offered, and has its own form of headers: HTTP/2 writes names in lower case
+/// (RFC 9113, 8.2.1) and leaves out those that speak of the connection. Another name, value or order would not follow from
+/// it. A base URL or proxy may decide with it whether there is a version to agree on.
 fn spoken(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
     let kind = |factor: &usize| scenario.factors.get(*factor).map(|factor| &factor.kind);
     let version = difference.factors.iter().find(|factor| kind(factor) == Some(&FactorKind::HttpVersion))?;
@@ -86,6 +86,7 @@ fn spoken(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
     let feature = difference.feature;
     let follows = |variant: Option<&str>| match (feature.channel, difference.baseline, variant) {
         (_, baseline, variant) if baseline == variant => true,
+        (Channel::Connection, Some(_), Some(_)) => feature.place.ends_with(" \u{b7} HTTP version"),
         (Channel::Header | Channel::HeaderOrder, Some(_), None)
         | (Channel::Header | Channel::HeaderOrder, None, Some(_)) => {
             of_header(&feature.place).is_some_and(|name| OF_CONNECTION.contains(&name))
@@ -103,7 +104,7 @@ fn spoken(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
         _ => false,
     };
     let all = difference.variants.iter().all(|(_, variant)| follows(*variant));
-    all.then(|| format!("headers take the form that {} has", scenario.factors[*version].name))
+    all.then(|| format!("requests take the form that {} has", scenario.factors[*version].name))
 }
 
 /// The name of the header that stands at a place.
@@ -224,6 +225,9 @@ mod tests {
         };
         assert!(gone("host").is_some() && gone("connection").is_some());
         assert!(gone("x-agent").is_none() && gone("hostile").is_none());
+        let version = feature(Channel::Connection, FeatureKind::Route, "POST /x \u{b7} HTTP version");
+        assert!(why(&version, &[3], Some("1.1"), &[(&[1], Some("2"))]).is_some());
+        assert!(why(&version, &[2], Some("1.1"), &[(&[1], Some("2"))]).is_none());
         let order = header(FeatureKind::Order, "order of headers");
         let ordered = |other| why(&order, &[3], Some("host user-agent accept"), &[(&[1], Some(other))]);
         assert!(ordered("user-agent accept").is_some());
