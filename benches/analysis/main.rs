@@ -1,6 +1,7 @@
 //! How fast cells go through the whole program, and how time and memory of an analysis grow with the cells: 1,000, 3,000
-//! and 10,000 cells of 20 KB through the external engine, and of 100 KB analysed from disk. `cargo bench --bench analysis`
-//! prints the tables; numbers behind it choose other counts of cells (`cargo bench --bench analysis -- 500 1000`).
+//! and 10,000 cells of 20 KB through the external engine, and of 100 KB analysed from disk; and how long a page takes that
+//! is made again from what the run stored of its observations, beside one for which the records are read again.
+//! `cargo bench --bench analysis` prints the tables; numbers behind it choose other counts of cells (`-- 500 1000`).
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and fails by panicking")]
 
@@ -61,17 +62,20 @@ fn main() {
     let place = tempfile::tempdir().unwrap();
     println!("| cells | bodies | step | wall, s | CPU, s | cells/s | peak memory, MB |");
     println!("|---:|---:|---|---:|---:|---:|---:|");
-    for (kilobytes, steps) in [(RUN_KB, &["run"][..]), (ANALYSE_KB, &["run", "analyse"][..])] {
+    for (kilobytes, steps) in [(RUN_KB, &["run"][..]), (ANALYSE_KB, &["run", "analyse", "page", "page anew"])] {
         for count in &counts {
             let folder = place.path().join(format!("{kilobytes}-{count}"));
             for step in steps {
-                let measured =
-                    if *step == "run" { run(place.path(), &folder, *count, kilobytes) } else { analyse(&folder) };
+                let measured = match *step {
+                    "run" => run(place.path(), &folder, *count, kilobytes),
+                    "analyse" => analyse(&folder),
+                    _ => page(&folder, *step == "page"),
+                };
                 let cells = cells(&folder);
                 let Measured { wall, cpu, peak } = measured;
                 #[allow(clippy::cast_precision_loss, reason = "cells are few")]
                 let rate = cells as f64 / wall;
-                println!("| {cells} | {kilobytes} KB | {step} | {wall:.1} | {cpu:.1} | {rate:.0} | {peak:.0} |");
+                println!("| {cells} | {kilobytes} KB | {step} | {wall:.2} | {cpu:.2} | {rate:.0} | {peak:.0} |");
             }
         }
     }
@@ -91,8 +95,36 @@ fn analyse(folder: &Path) -> Measured {
     measured(&["analyse", folder.to_str().unwrap()], folder)
 }
 
+/// Makes the page again; both ways must give the same bytes.
+fn page(folder: &Path, stored: bool) -> Measured {
+    let page = folder.join("report.html");
+    let before = std::fs::read(&page).unwrap();
+    if !stored {
+        std::fs::remove_file(folder.join("observed.json.zst")).unwrap();
+    }
+    let (status, measured) = timed(&["report", folder.to_str().unwrap(), "--format", "html"]);
+    assert!(status.success());
+    assert!(std::fs::read(&page).unwrap() == before, "another page");
+    measured
+}
+
 /// Runs the program, and checks that it found the marker and nothing else that is not explained.
 fn measured(arguments: &[&str], folder: &Path) -> Measured {
+    let (status, measured) = timed(arguments);
+    assert_eq!(status.code(), Some(1), "{arguments:?} should find the marker");
+    let findings: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("findings.json")).unwrap()).unwrap();
+    let open: Vec<&serde_json::Value> =
+        findings["findings"].as_array().unwrap().iter().filter(|finding| finding["explained_by"].is_null()).collect();
+    assert!(!open.is_empty(), "nothing was found");
+    for finding in open {
+        assert_eq!(finding["factors"], serde_json::json!(["timezone", "base_url"]), "{finding}");
+    }
+    measured
+}
+
+/// Runs the program and watches it.
+fn timed(arguments: &[&str]) -> (std::process::ExitStatus, Measured) {
     let began = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_parallax"))
         .args(arguments)
@@ -120,16 +152,7 @@ fn measured(arguments: &[&str], folder: &Path) -> Measured {
         std::thread::sleep(std::time::Duration::from_millis(5));
     };
     let wall = began.elapsed().as_secs_f64();
-    assert_eq!(status.code(), Some(1), "{arguments:?} should find the marker");
-    let findings: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(folder.join("findings.json")).unwrap()).unwrap();
-    let open: Vec<&serde_json::Value> =
-        findings["findings"].as_array().unwrap().iter().filter(|finding| finding["explained_by"].is_null()).collect();
-    assert!(!open.is_empty(), "nothing was found");
-    for finding in open {
-        assert_eq!(finding["factors"], serde_json::json!(["timezone", "base_url"]), "{finding}");
-    }
-    Measured { wall, cpu, peak }
+    (status, Measured { wall, cpu, peak })
 }
 
 fn cells(folder: &Path) -> u64 {

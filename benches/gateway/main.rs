@@ -27,6 +27,10 @@ use parallax::gateway::serve::{serve_on, standard_output};
 use parallax::gateway::{Authority, GatewayClient, Sockets};
 use parallax::scenario::{Stub, Turn};
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Bytes of one prompt.
 const PROMPT: usize = 100 * 1024;
 /// Connections at once, each kept alive.

@@ -7,6 +7,9 @@ use super::tee::Tee;
 /// The most bytes of one body that are kept.
 pub(super) const LARGEST_BODY: usize = 64 * 1024 * 1024;
 
+/// Room that is made for a body before it comes.
+const LIKELY_BODY: usize = 256 * 1024;
+
 /// The longest line of chunked framing, and the most bytes of trailers.
 const LONGEST_LINE: usize = 16 * 1024;
 
@@ -79,6 +82,8 @@ pub(super) async fn receive(stream: &mut Tee, framing: Framing, limits: &Limits)
 /// Moves `length` bytes from the stream to `into`.
 async fn take(stream: &mut Tee, length: u64, into: &mut Vec<u8>, limits: &Limits) -> End {
     let mut wanted = length;
+    // What a head claims is no reason to take more memory than a body usually has.
+    into.reserve(usize::try_from(wanted).unwrap_or(usize::MAX).min(LIKELY_BODY));
     while wanted > 0 {
         if stream.buffer().is_empty() && stream.fill().await == 0 {
             return End::CutShort;
