@@ -154,7 +154,9 @@ struct Parsed<T> {
 fn moment(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<(usize, Found)> {
     let start = lexemes.start(at)?;
     let done = |next, end, mut readings: Vec<(Stamp, String)>| {
-        readings.iter_mut().for_each(|(_, format)| *format = padded(format));
+        for (_, format) in &mut readings {
+            *format = padded(format);
+        }
         Some((next, Found { span: start..end, readings }))
     };
     if let Some((millis, next, end, format)) = epoch(lexemes, at, window) {
