@@ -1,13 +1,13 @@
 //! **Folding** of places whose difference follows from another finding: the blank lines of a text that goes as a whole,
-//! and what stands in a request that is not always sent. A request that comes and goes is one finding; that its values
+//! the order that chance gives a list whose members differ, and what stands in a request that is not always sent. A request that comes and goes is one finding; that its values
 //! are gone with it must not make a finding of each of them.
 
 use std::collections::BTreeMap;
 
 use super::Class;
-use super::group::{Cause, Material, Place, partition, sole_levels, text};
+use super::group::{Cause, Material, Place, partition, sole_levels, support, text};
 use super::{classify, explain};
-use crate::attribution::evidence::Value;
+use crate::attribution::evidence::{Evidence, Value};
 use crate::attribution::rule::{Literal, Rule, RuleList};
 use crate::design::Space;
 use crate::feature::{FeatureKind, ValueId};
@@ -15,6 +15,7 @@ use crate::feature::{FeatureKind, ValueId};
 /// Moves places to the findings that they follow from.
 pub(super) fn fold(material: Material<'_>, causes: &mut BTreeMap<Cause, Vec<Place<'_>>>) {
     fold_space(causes);
+    fold_order(material.evidence, causes);
     fold_presence(material, causes);
     causes.retain(|_, places| !places.is_empty());
 }
@@ -52,6 +53,46 @@ fn fold_space(causes: &mut BTreeMap<Cause, Vec<Place<'_>>>) {
         });
         causes.entry(beside).or_default().extend(moved);
     }
+}
+
+/// Where members of a list differ, chance puts them in another order, too: each is there when it is ready. Under the
+/// factors that decide about members such an order is told with them. One that the rule accounts for in every run is not
+/// chance's, and stays what it is.
+fn fold_order(evidence: &Evidence, causes: &mut BTreeMap<Cause, Vec<Place<'_>>>) {
+    let all: Vec<Cause> = causes.keys().filter(|cause| cause.2 && !cause.3).cloned().collect();
+    for cause in &all {
+        let target = |place: &Place<'_>| {
+            let by_chance = place.feature.kind == FeatureKind::Sequence && support(evidence, place.claim).1 > 0;
+            let list = list_of(&place.feature.place).filter(|_| by_chance && !place.follows)?;
+            members(list, causes, cause)
+        };
+        let targets: Vec<Option<Cause>> = causes.get(cause).into_iter().flatten().map(target).collect();
+        for (place, target) in causes.remove(cause).unwrap_or_default().into_iter().zip(targets) {
+            let follows = place.follows || target.is_some();
+            causes.entry(target.unwrap_or_else(|| cause.clone())).or_default().push(Place { follows, ..place });
+        }
+    }
+}
+
+/// The list whose order, or one member's place in it, this is.
+fn list_of(place: &str) -> Option<&str> {
+    let (list, rest) = place.rsplit_once(" \u{b7} order")?;
+    (rest.is_empty() || rest.starts_with(" \u{b7} ")).then_some(list)
+}
+
+/// The finding that has most of a list's members, if all such findings together depend on all factors of `own`.
+fn members(list: &str, causes: &BTreeMap<Cause, Vec<Place<'_>>>, own: &Cause) -> Option<Cause> {
+    let factors = &own.0;
+    let member = format!("{list}[");
+    let counts = causes.iter().filter(|(cause, _)| *cause != own && cause.2 && !cause.3).map(|(cause, places)| {
+        let moves = |place: &&Place<'_>| !place.follows && place.feature.place.starts_with(&member);
+        (cause, places.iter().filter(moves).count())
+    });
+    let moving: Vec<(&Cause, usize)> =
+        counts.filter(|(cause, count)| *count > 0 && cause.0.iter().all(|factor| factors.contains(factor))).collect();
+    let decides = |factor: &usize| moving.iter().any(|(cause, _)| cause.0.contains(factor));
+    let most = moving.iter().rev().max_by_key(|(_, count)| *count)?;
+    factors.iter().all(decides).then(|| most.0.clone())
 }
 
 /// What stands before the number of a line in a place.
@@ -178,7 +219,12 @@ fn split(space: &Space, rules: &RuleList, present: impl Fn(Value) -> bool) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attribution::claim::Claim;
+    use crate::attribution::evidence::Run;
+    use crate::attribution::procedure::Judged;
+    use crate::cell::{Assignment, Cell, CellId, Phase};
     use crate::design::feasible::Constraints;
+    use crate::feature::{Channel, Feature};
 
     fn when(literals: &[(usize, &[u16])]) -> Vec<Literal> {
         literals
@@ -189,6 +235,71 @@ mod tests {
 
     fn space() -> Space {
         Space { levels: vec![3, 2, 2], constraints: Constraints::default() }
+    }
+
+    /// Under which factors the order of a list is told, whose members depend on one factor each: of these, or of none.
+    fn order_told(members: &[usize], by_chance: bool) -> Vec<Vec<usize>> {
+        let mut evidence = Evidence::default();
+        for (n, levels) in [[0, 0], [1, 0], [0, 1], [1, 1], [1, 1]].into_iter().enumerate() {
+            let value = |there: bool| Some(ValueId(u32::from(there)));
+            let both = levels == [1, 1] && (n == 3 || !by_chance);
+            let row = vec![value(levels[0] == 1), value(levels[1] == 1), value(both)];
+            let (levels, phase) = (Assignment(levels.to_vec()), Phase::Cover);
+            let cell = Cell { id: CellId::nth(n), round: 0, phase, levels, replicate: 0 };
+            evidence.push(Run { cell, row });
+        }
+        let judged = |feature: usize, factors: &[usize]| {
+            let literals: Vec<(usize, &[u16])> = factors.iter().map(|factor| (*factor, &[1][..])).collect();
+            let rules = RuleList {
+                base: Some(ValueId(0)),
+                rules: vec![Rule { when: when(&literals), value: Some(ValueId(1)) }],
+            };
+            let claim = Claim::new(feature, rules, false, &evidence);
+            Judged { features: vec![feature], claim, threshold: 20.0, claims: 1 }
+        };
+        let feature =
+            |place: &str, kind| Feature { id: place.into(), channel: Channel::Body, place: place.into(), kind };
+        let list = [
+            (feature("list[a] \u{b7} name", FeatureKind::Presence), judged(0, &[0]), vec![0]),
+            (feature("list[b] \u{b7} name", FeatureKind::Presence), judged(1, &[1]), vec![1]),
+            (feature("list \u{b7} order", FeatureKind::Sequence), judged(2, &[0, 1]), vec![0, 1]),
+        ];
+        let mut causes: BTreeMap<Cause, Vec<Place<'_>>> = BTreeMap::new();
+        for (index, (feature, claim, factors)) in list.iter().enumerate() {
+            if index == 2 || members.contains(&index) {
+                let place = Place {
+                    feature,
+                    index,
+                    claim,
+                    baseline_run: 0,
+                    variant_run: 3,
+                    variant_runs: vec![3],
+                    class: Class::Structural,
+                    explained: None,
+                    follows: false,
+                };
+                causes.entry((factors.clone(), Vec::new(), true, false)).or_default().push(place);
+            }
+        }
+        fold_order(&evidence, &mut causes);
+        let told = |places: &[Place<'_>]| places.iter().any(|place| place.feature.kind == FeatureKind::Sequence);
+        causes.into_iter().filter(|(_, places)| told(places)).map(|(cause, _)| cause.0).collect()
+    }
+
+    #[test]
+    fn chance_in_the_order_of_a_list_is_told_with_its_members() {
+        assert_eq!(order_told(&[0, 1], true), [vec![0]], "its members depend on both factors");
+        assert_eq!(order_told(&[0, 1], false), [vec![0, 1]], "no chance: the order may be the message");
+        assert_eq!(order_told(&[0], true), [vec![0, 1]], "no member depends on the second factor");
+        assert_eq!(order_told(&[], true), [vec![0, 1]]);
+    }
+
+    #[test]
+    fn an_order_is_of_its_list() {
+        assert_eq!(list_of("POST /x \u{b7} events \u{b7} order"), Some("POST /x \u{b7} events"));
+        assert_eq!(list_of("POST /x \u{b7} events \u{b7} order \u{b7} started 2"), Some("POST /x \u{b7} events"));
+        assert_eq!(list_of("POST /x \u{b7} ordered"), None);
+        assert_eq!(list_of("order of requests"), None);
     }
 
     #[test]

@@ -376,7 +376,8 @@ fn short(value: &str) -> String {
     cut
 }
 
-fn support(evidence: &Evidence, judged: &Judged) -> (u32, u32) {
+/// Runs that are as the rule says, and the others.
+pub(super) fn support(evidence: &Evidence, judged: &Judged) -> (u32, u32) {
     let agree = (0..evidence.runs().len())
         .filter(|run| {
             evidence.value(*run, judged.claim.feature) == judged.claim.rules.predict(&evidence.runs()[*run].cell.levels)
