@@ -9,73 +9,7 @@ use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime};
 use super::date_names::{month, weekday};
 use super::date_words::{day_of_month, year};
 use super::lexeme::{Kind, Lexemes};
-
-/// Stands in a format where a number of two digits would be the same with and without padding.
-const EITHER: char = '\u{fdd0}';
-
-/// How a place writes numbers below ten.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Padding {
-    /// `09`, as far as is known: also where no number below ten was seen.
-    #[default]
-    Zero,
-    /// A blank and `9`, as in `Nov  9`.
-    Blank,
-    /// `9`.
-    None,
-}
-
-/// How a place writes those of its dates and those of its times.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Paddings {
-    date: Padding,
-    time: Padding,
-}
-
-/// The codes of hours; all others that can be padded are a date's.
-const HOURS: [char; 2] = ['H', 'I'];
-
-impl Paddings {
-    /// Takes what a format says. No padding says more than a blank, and a blank more than zero.
-    pub(super) fn learn(&mut self, format: &str) {
-        let codes = format.chars().zip(format.chars().skip(1)).zip(format.chars().skip(2));
-        for ((percent, flag), code) in codes {
-            let padding = match (percent, flag) {
-                ('%', '-') => Padding::None,
-                ('%', '_') => Padding::Blank,
-                _ => continue,
-            };
-            let known = if HOURS.contains(&code) { &mut self.time } else { &mut self.date };
-            if *known != Padding::None {
-                *known = padding;
-            }
-        }
-    }
-}
-
-/// A format as it is told: numbers that are the same with and without padding are as the others of their place are.
-pub(super) fn told(format: &str, paddings: Paddings) -> String {
-    let mut out = String::new();
-    let mut rest = format.chars().peekable();
-    while let Some(c) = rest.next() {
-        if c != EITHER {
-            out.push(c);
-            continue;
-        }
-        let is_hour = rest.peek().is_some_and(|code| HOURS.contains(code));
-        match if is_hour { paddings.time } else { paddings.date } {
-            Padding::Zero => {}
-            Padding::Blank => out.push('_'),
-            Padding::None => out.push('-'),
-        }
-    }
-    out
-}
-
-/// Two blanks before a number without padding: the second is its padding, as in `Nov  9` beside `Nov 10`.
-fn padded(format: &str) -> String {
-    format.replace("  %-", " %_")
-}
+use super::padding::{EITHER, padded};
 
 /// A date or time found in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -528,6 +462,7 @@ fn zone(lexemes: &Lexemes<'_>, at: usize) -> Option<(Option<i32>, usize, usize, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feature::padding::{Padding, Paddings, told};
 
     fn window() -> Window {
         let day = |d| NaiveDate::from_ymd_opt(2026, 11, d).unwrap();

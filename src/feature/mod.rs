@@ -30,6 +30,7 @@ mod mask;
 mod model;
 mod moment;
 mod order;
+mod padding;
 mod parts;
 mod process;
 mod request;

@@ -5,7 +5,8 @@
 use chrono::{DateTime, Datelike as _, Duration, NaiveDate, NaiveDateTime, Offset as _, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
-use super::date::{Found, Paddings, Stamp, Window, find, told};
+use super::date::{Found, Stamp, Window, find};
+use super::padding::{Paddings, told};
 
 /// When a capture was made, and where its cell thinks that it is.
 #[derive(Clone, Copy, Debug)]

@@ -7,15 +7,12 @@ use sha2::Digest as _;
 
 use super::observed::{Column, Observed, Seen};
 use crate::finding::Findings;
+use crate::store;
 
 /// The file's name in a run's folder.
 pub const FILE: &str = "observed.json.zst";
 
 const SCHEMA_VERSION: u32 = 1;
-/// What was observed is never longer than this when unpacked: a damaged file must not take all memory.
-const LONGEST: u64 = 1 << 30;
-/// How hard to compress: the columns repeat each other, and small gains are not worth a second.
-const LEVEL: i32 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -41,15 +38,13 @@ pub fn key(findings: &[u8], records: &[u8]) -> String {
 /// Those of the compressor.
 pub fn encode(observed: Observed, key: &str) -> std::io::Result<Vec<u8>> {
     let stored = Stored { schema_version: SCHEMA_VERSION, of: key.to_owned(), observed };
-    zstd::encode_all(serde_json::to_vec(&stored)?.as_slice(), LEVEL)
+    store::pack(&serde_json::to_vec(&stored)?)
 }
 
 /// The observation that `bytes` hold; `None` where they are not whole, or are of other findings than these.
 #[must_use]
 pub fn decode(bytes: &[u8], key: &str, findings: &Findings) -> Option<Observed> {
-    use std::io::Read as _;
-    let mut json = Vec::new();
-    zstd::stream::read::Decoder::new(bytes).ok()?.take(LONGEST).read_to_end(&mut json).ok()?;
+    let json = store::unpack(bytes).ok()?;
     let Stored { schema_version, of, observed } = serde_json::from_slice(&json).ok()?;
     (schema_version == SCHEMA_VERSION && of == key && fits(&observed, findings)).then_some(observed)
 }

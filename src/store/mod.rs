@@ -14,10 +14,12 @@
 
 mod folder;
 mod manifest;
+mod pack;
 mod recorded;
 mod records;
 
 pub use folder::{Folder, StoreError};
 pub use manifest::{Manifest, Usage};
+pub use pack::{pack, unpack};
 pub use recorded::{Recollection, Recorded, Stored};
 pub use records::{Packed, Packer, RecordWriter};
