@@ -12,7 +12,7 @@ use crate::finding::Findings;
 use crate::report::{Form, Html, Json, Junit, Markdown, Observed, Report, Sarif, Table, Text, escape, stored};
 use crate::run::by_hand::quote;
 use crate::run::{reproduce, session};
-use crate::store::{Folder, Manifest, StoreError, Stored as _};
+use crate::store::{self, Folder, Manifest, StoreError, Stored as _};
 
 /// Arguments of `parallax report`.
 #[derive(Debug, Args)]
@@ -233,8 +233,8 @@ pub(super) fn observed(folder: &Folder, manifest: &Manifest, findings: &Findings
 
 /// What the run stored of its observations, where that is of these findings and records.
 fn remembered(folder: &Folder, findings: &Findings) -> Option<Observed> {
-    let bytes = fs_err::read(folder.path().join(stored::FILE)).ok()?;
-    stored::decode(&bytes, &key(folder).ok()?, findings)
+    let packed = fs_err::read(folder.path().join(stored::FILE)).ok()?;
+    stored::decode(&store::unpack(&packed).ok()?, &key(folder).ok()?, findings)
 }
 
 fn key(folder: &Folder) -> std::io::Result<String> {
@@ -252,7 +252,8 @@ pub(super) fn write_all(
     folder.write("report.md", &Markdown.render(findings, manifest))?;
     let observed = campaign.look(|runs, extractor| Observed::gather(runs, extractor, &manifest.scenario, findings));
     folder.write(PAGE, &Html { observed: observed.clone() }.render(findings, manifest))?;
-    let kept = key(folder).and_then(|key| stored::encode(observed, &key)).map_err(StoreError::from)?;
-    folder.write(stored::FILE, &kept)?;
+    let encoded = key(folder).and_then(|key| Ok(stored::encode(observed, &key)?));
+    let packed = encoded.and_then(|json| store::pack(&json)).map_err(StoreError::from)?;
+    folder.write(stored::FILE, &packed)?;
     Ok(())
 }

@@ -7,7 +7,6 @@ use sha2::Digest as _;
 
 use super::observed::{Column, Observed, Seen};
 use crate::finding::Findings;
-use crate::store;
 
 /// The file's name in a run's folder.
 pub const FILE: &str = "observed.json.zst";
@@ -35,17 +34,16 @@ pub fn key(findings: &[u8], records: &[u8]) -> String {
 /// What is written for an observation.
 ///
 /// # Errors
-/// Those of the compressor.
-pub fn encode(observed: Observed, key: &str) -> std::io::Result<Vec<u8>> {
+/// When it cannot be written as JSON.
+pub fn encode(observed: Observed, key: &str) -> serde_json::Result<Vec<u8>> {
     let stored = Stored { schema_version: SCHEMA_VERSION, of: key.to_owned(), observed };
-    store::pack(&serde_json::to_vec(&stored)?)
+    serde_json::to_vec(&stored)
 }
 
 /// The observation that `bytes` hold; `None` where they are not whole, or are of other findings than these.
 #[must_use]
 pub fn decode(bytes: &[u8], key: &str, findings: &Findings) -> Option<Observed> {
-    let json = store::unpack(bytes).ok()?;
-    let Stored { schema_version, of, observed } = serde_json::from_slice(&json).ok()?;
+    let Stored { schema_version, of, observed } = serde_json::from_slice(bytes).ok()?;
     (schema_version == SCHEMA_VERSION && of == key && fits(&observed, findings)).then_some(observed)
 }
 
