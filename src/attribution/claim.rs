@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bars;
 use super::evidence::{Evidence, Value};
 use super::rule::RuleList;
+use super::{bars, description};
 use crate::cell::Assignment;
+use crate::design::Space;
 
 /// What a coin of a predictive rule may be expected to earn, for planning only.
 pub(super) const EXPECTED_GAIN: f64 = 1.8;
@@ -208,12 +209,43 @@ impl Claim {
         if !spoken_for || self.factors.iter().all(|factor| kept(*factor)) {
             return None;
         }
-        let mut rules = self.rules.clone();
-        for rule in &mut rules.rules {
-            rule.when.retain(|literal| kept(literal.factor));
-        }
-        rules.rules.retain(|rule| !rule.when.is_empty());
+        let refuted = self.factors.iter().copied().filter(|factor| !kept(*factor));
+        let rules = refuted.fold(self.rules.clone(), |rules, factor| rules.without(factor));
         (!rules.rules.is_empty()).then_some(rules)
+    }
+
+    /// The claim without the factors that its coins have not confirmed, where the runs are told as shortly without them: a
+    /// further factor that was found by accident must not stand beside one that is confirmed. What the claim has earned
+    /// stays: each factor's E is its own, and E says that the value depends on some of them. `None` where nothing goes.
+    #[must_use]
+    pub fn without_idle(&self, threshold: f64, evidence: &Evidence, space: &Space) -> Option<Self> {
+        let confirmed = self.confirmed_factors(threshold);
+        if !self.noisy || self.standing != Standing::Confirmed {
+            return None;
+        }
+        let mut idle: Vec<usize> = (0..self.factors.len()).filter(|at| !confirmed[*at]).collect();
+        idle.sort_by(|a, b| self.e_factor[*a].total_cmp(&self.e_factor[*b]));
+        let length = |rules: &RuleList| description::length(rules, evidence, space, self.feature);
+        let mut rules = self.rules.clone();
+        for at in idle {
+            let without = rules.clone().without(self.factors[at]).canonical(space);
+            if !without.rules.is_empty() && length(&without) <= length(&rules) {
+                rules = without;
+            }
+        }
+        let factors = rules.factors();
+        let at: Vec<usize> = (0..self.factors.len()).filter(|at| factors.contains(&self.factors[*at])).collect();
+        // What stays must be confirmed as one factor of the claim that was made: a shorter one has lower bars.
+        if at.len() == self.factors.len() || !at.iter().all(|at| confirmed[*at]) {
+            return None;
+        }
+        Some(Self {
+            rules,
+            e_factor: at.iter().map(|at| self.e_factor[*at]).collect(),
+            coins: at.iter().map(|at| self.coins[*at]).collect(),
+            factors,
+            ..self.clone()
+        })
     }
 
     /// Coins that it probably needs yet.
@@ -235,6 +267,7 @@ mod tests {
     use crate::attribution::evidence::Run;
     use crate::attribution::rule::{Literal, Rule};
     use crate::cell::{Cell, CellId, Phase};
+    use crate::design::feasible::Constraints;
     use crate::feature::ValueId;
 
     fn history(value: impl Fn(&Assignment) -> Value) -> Evidence {
@@ -274,6 +307,37 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_factor_that_coins_do_not_confirm_goes_where_the_runs_are_told_as_well_without_it() {
+        let space = Space { levels: vec![3, 2, 2], constraints: Constraints::default() };
+        let literal = |factor| Literal { factor, levels: BTreeSet::from([1]) };
+        let rules = RuleList {
+            base: Some(ValueId(0)),
+            rules: vec![Rule { when: vec![literal(1), literal(2)], value: Some(ValueId(1)) }],
+        };
+        let claim = |evidence: &Evidence, noisy, e_factor: [f64; 2]| Claim {
+            e: 300.0,
+            e_factor: e_factor.to_vec(),
+            coins: vec![9, 9],
+            standing: Standing::Confirmed,
+            ..Claim::new(0, rules.clone(), noisy, evidence)
+        };
+        let alone = history(|cell| Some(ValueId(u32::from(cell.level(1) == 1))));
+        let both = history(|cell| Some(ValueId(u32::from(cell.level(1) == 1 && cell.level(2) == 1))));
+        let idle = claim(&alone, true, [60.0, 5.0]).without_idle(200.0, &alone, &space).unwrap();
+        assert_eq!(
+            (idle.factors.as_slice(), idle.e_factor.as_slice(), idle.coins.as_slice()),
+            (&[1][..], &[60.0][..], &[9][..])
+        );
+        assert_eq!((idle.rules.factors(), idle.e), (vec![1], 300.0));
+        assert_eq!(idle.confirmed_factors(200.0), [true]);
+        // It is needed; it is confirmed; nothing else is; chance has no part.
+        assert!(claim(&both, true, [60.0, 5.0]).without_idle(200.0, &both, &space).is_none());
+        assert!(claim(&alone, true, [60.0, 60.0]).without_idle(200.0, &alone, &space).is_none());
+        assert!(claim(&alone, true, [5.0, 5.0]).without_idle(200.0, &alone, &space).is_none());
+        assert!(claim(&alone, false, [60.0, 5.0]).without_idle(200.0, &alone, &space).is_none());
     }
 
     #[test]

@@ -370,7 +370,9 @@ impl Procedure {
                 trimmed = true;
                 continue;
             }
-            self.judged.push(Judged { features, claim: claim.clone(), threshold, claims: claimed });
+            let simpler = self.board.with(|evidence| claim.without_idle(threshold, evidence, &self.space));
+            let claim = simpler.unwrap_or_else(|| claim.clone());
+            self.judged.push(Judged { features, claim, threshold, claims: claimed });
         }
         if relearn.is_empty() && !trimmed {
             self.stage = Stage::Over;

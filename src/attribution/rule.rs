@@ -61,6 +61,16 @@ impl RuleList {
         set.into_iter().collect()
     }
 
+    /// The rules as they are where nothing is said of `factor`; what said nothing else is gone.
+    #[must_use]
+    pub fn without(mut self, factor: usize) -> Self {
+        for rule in &mut self.rules {
+            rule.when.retain(|literal| literal.factor != factor);
+        }
+        self.rules.retain(|rule| !rule.when.is_empty());
+        self
+    }
+
     /// The function as a table over the given factors, others at their baseline. `None` if it would be too large.
     #[must_use]
     pub fn table(&self, space: &Space, factors: &[usize]) -> Option<BTreeMap<Vec<u16>, Value>> {
