@@ -210,7 +210,7 @@ impl Claim {
             return None;
         }
         let refuted = self.factors.iter().copied().filter(|factor| !kept(*factor));
-        let rules = refuted.fold(self.rules.clone(), |rules, factor| rules.without(factor));
+        let rules = refuted.fold(self.rules.clone(), RuleList::without);
         (!rules.rules.is_empty()).then_some(rules)
     }
 
