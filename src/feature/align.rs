@@ -212,7 +212,7 @@ impl Template {
                 slot.keys.extend(&other.keys);
                 slot.bags.extend(other.bags.iter().take(BAGS.saturating_sub(slot.bags.len())).cloned());
             }
-            slot.free = end > at + 1;
+            slot.free |= end > at + 1;
             self.slots.push(slot);
             at = end;
         }
@@ -234,6 +234,20 @@ mod tests {
     fn lines(text: &str) -> Vec<Line> {
         let tokeniser = tokeniser(&[]);
         text.split('\n').map(|line| Line::new(line, &tokeniser)).collect()
+    }
+
+    #[test]
+    fn a_text_of_one_line_has_one_slot_whatever_comes_later() {
+        let mut template = Template::default();
+        let texts = ["0.713204", "0.698113", "0.7"].map(lines);
+        for text in &texts {
+            template.grow(text);
+            template.free_single();
+        }
+        let ids: Vec<Vec<usize>> = texts.iter().map(|text| template.grow(text)).collect();
+        template.join_alternatives(&ids);
+        assert_eq!(template.grow(&lines("14.2 and other words")), ids[0]);
+        assert_eq!(template.ids().count(), 1);
     }
 
     #[test]
