@@ -200,6 +200,17 @@ impl Claim {
         (0..self.factors.len()).map(|at| self.factor_confirmed(at, threshold)).collect()
     }
 
+    /// The factors that coins should be flipped on, the neediest first: those that are not confirmed yet, or all where it is
+    /// the claim itself that lacks something.
+    pub(super) fn needy(&self, threshold: f64) -> Vec<usize> {
+        let mut at: Vec<usize> = (0..self.factors.len()).filter(|at| !self.factor_confirmed(*at, threshold)).collect();
+        if at.is_empty() {
+            at = (0..self.factors.len()).collect();
+        }
+        at.sort_by(|a, b| self.e_factor[*a].total_cmp(&self.e_factor[*b]));
+        at.into_iter().map(|at| self.factors[at]).collect()
+    }
+
     /// The claim without the factors that its own coins speak against, where they speak for another: a further factor
     /// that was found by accident must not cost the one that is right. `None` where nothing is gained by it.
     #[must_use]

@@ -1,14 +1,13 @@
-//! **Confirming**: fresh runs in which fair coins are flipped on the factors of claims, several claims at once where their
-//! factors are disjoint.
+//! **Confirming**: fresh runs in which fair coins are flipped on the factors of claims, as many claims at once as one cell
+//! can serve.
 //!
 //! With `K` claims, a claim is reported iff its E reaches `K/α`: family-wise error at most α (Ville's inequality and a
 //! union bound).
 
-use std::collections::BTreeSet;
-
 use super::claim::EXPECTED_GAIN;
 pub use super::claim::{Claim, Coin, CoinRun, Standing};
 use super::evidence::Value;
+use super::placement::{self, Placement};
 use crate::cell::Assignment;
 use crate::design::Space;
 use crate::design::randomise::{self, Generator};
@@ -81,120 +80,37 @@ impl Confirmation {
         cells
     }
 
-    /// One run: a random context, and a coin for the neediest factor of as many claims with disjoint factors as there
-    /// are. `state` has the claims as they would stand if the round's earlier coins earned what is expected of them.
+    /// One run: of a few placements the one that tells most, and then its coins. `state` has the claims as they would stand
+    /// if the round's earlier coins earned what is expected of them.
     fn coin_run(&mut self, space: &Space, state: &mut [Claim]) -> Option<CoinRun> {
-        let mut order: Vec<usize> = (0..state.len()).filter(|at| state[*at].standing == Standing::Live).collect();
-        // Runs may end before every claim is settled, and what chance has a part in needs several times as many: claims that
-        // every run so far agrees with come first, whatever the others need.
-        order.sort_by_key(|at| (state[*at].noisy, std::cmp::Reverse(state[*at].need(self.threshold)), *at));
-        for attempt in 0..24 {
-            // The first attempts draw a random context; where constraints leave none, the baseline is one.
-            let mut levels = space.baseline();
-            if attempt < 16 {
-                for factor in 0..space.factors() {
-                    if randomise::coin(&mut self.generator) {
-                        levels.0[factor] =
-                            u16::try_from(randomise::below(usize::from(space.levels[factor]), &mut self.generator))
-                                .unwrap_or(0);
-                    }
-                }
-            }
-            let mut used: BTreeSet<usize> = BTreeSet::new();
-            let mut coins: Vec<(Coin, usize, usize)> = Vec::new();
-            for at in &order {
-                let claim = &state[*at];
-                if claim.factors.iter().any(|factor| used.contains(factor)) {
-                    continue;
-                }
-                let Some(position) =
-                    (0..claim.factors.len()).min_by(|a, b| claim.e_factor[*a].total_cmp(&claim.e_factor[*b]))
-                else {
-                    continue;
-                };
-                let Some((placed, pair)) = self.place(space, claim, position, &levels) else { continue };
-                levels = placed;
-                used.extend(&claim.factors);
-                let heads = randomise::coin(&mut self.generator);
-                let (taken, other) = if heads { pair } else { (pair.1, pair.0) };
-                let factor = claim.factors[position];
-                levels.0[factor] = taken;
-                coins.push((Coin { factor, taken, other }, *at, position));
-            }
-            if coins.is_empty() {
-                continue;
-            }
-            // A coin is fair only if both of its sides could have been run: with every combination of sides.
-            let fair = space.constraints.is_empty()
-                || (0..1_usize << coins.len().min(16)).all(|sides| {
-                    let mut cell = levels.clone();
-                    for (bit, (coin, _, _)) in coins.iter().enumerate() {
-                        cell.0[coin.factor] = if sides >> bit & 1 == 1 { coin.taken } else { coin.other };
-                    }
-                    space.allows(&cell)
-                });
-            if !fair {
-                continue;
-            }
-            for (coin, _, _) in &coins {
-                for claim in state.iter_mut().filter(|claim| claim.standing == Standing::Live) {
-                    let flipped = levels.with(coin.factor, coin.other);
-                    let Some(position) = claim.factors.iter().position(|factor| *factor == coin.factor) else {
-                        continue;
-                    };
-                    if claim.rules.predict(&levels) != claim.rules.predict(&flipped) {
-                        claim.e *= EXPECTED_GAIN;
-                        claim.e_factor[position] *= EXPECTED_GAIN;
-                    }
-                }
-            }
-            for claim in state.iter_mut().filter(|claim| claim.standing == Standing::Live) {
-                claim.judge(self.threshold);
-            }
-            return Some(CoinRun { levels, coins: coins.into_iter().map(|(coin, _, _)| coin).collect() });
+        let Placement { mut levels, pairs } = placement::best(space, state, self.threshold, &mut self.generator)?;
+        // Every coin falls after the last choice: nothing that was chosen depends on how any of them fell.
+        let mut coins = Vec::with_capacity(pairs.len());
+        for (factor, pair) in pairs {
+            let heads = randomise::coin(&mut self.generator);
+            let (taken, other) = if heads { pair } else { (pair.1, pair.0) };
+            levels.0[factor] = taken;
+            coins.push(Coin { factor, taken, other });
         }
-        None
-    }
-
-    /// Sets a claim's other factors so that its factor at `position` matters, and finds two levels of it with different
-    /// predictions.
-    fn place(
-        &mut self,
-        space: &Space,
-        claim: &Claim,
-        position: usize,
-        context: &Assignment,
-    ) -> Option<(Assignment, (u16, u16))> {
-        let factor = claim.factors[position];
-        let draw = |generator: &mut Generator, factor: usize| {
-            u16::try_from(randomise::below(usize::from(space.levels[factor]), generator)).unwrap_or(0)
-        };
-        for _ in 0..400 {
-            let mut cell = context.clone();
-            // A rule's own levels, drawn from often: the trigger may be a needle among the combinations.
-            let rule = &claim.rules.rules[randomise::below(claim.rules.rules.len(), &mut self.generator)];
-            for other in &claim.factors {
-                let literal = rule.when.iter().find(|literal| literal.factor == *other);
-                cell.0[*other] = match literal {
-                    Some(literal) if randomise::below(4, &mut self.generator) > 0 => {
-                        let nth = randomise::below(literal.levels.len(), &mut self.generator);
-                        literal.levels.iter().nth(nth).copied().unwrap_or(0)
-                    }
-                    _ => draw(&mut self.generator, *other),
-                };
+        for claim in state.iter_mut().filter(|claim| claim.standing == Standing::Live) {
+            for coin in &coins {
+                let Some(position) = claim.factors.iter().position(|factor| *factor == coin.factor) else { continue };
+                let flipped = levels.with(coin.factor, coin.other);
+                if claim.rules.predict(&levels) != claim.rules.predict(&flipped) {
+                    claim.e *= EXPECTED_GAIN;
+                    claim.e_factor[position] *= EXPECTED_GAIN;
+                }
             }
-            let on = cell.level(factor);
-            let off = draw(&mut self.generator, factor);
-            if claim.rules.predict(&cell) != claim.rules.predict(&cell.with(factor, off)) {
-                return Some((cell, (on, off)));
-            }
+            claim.judge(self.threshold);
         }
-        None
+        Some(CoinRun { levels, coins })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::attribution::evidence::{Evidence, Run};
     use crate::attribution::rule::{Literal, Rule, RuleList};

@@ -19,6 +19,7 @@ pub mod level_class;
 pub mod localise;
 pub mod noisy;
 pub mod permutation;
+mod placement;
 pub mod power;
 pub mod procedure;
 pub mod rule;
