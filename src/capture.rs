@@ -15,16 +15,16 @@ pub struct Body {
     /// Lower-case hex SHA-256 of `bytes`.
     pub sha256: String,
     /// The bytes as they stood on the wire (after TLS and chunked framing, before any content decoding).
-    pub bytes: Arc<[u8]>,
+    pub bytes: Arc<Vec<u8>>,
 }
 
 impl Body {
     /// Takes bytes and computes their digest.
     #[must_use]
-    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         use sha2::Digest as _;
         let bytes = bytes.into();
-        Self { sha256: hex::encode(sha2::Sha256::digest(&bytes)), bytes }
+        Self { sha256: hex::encode(sha2::Sha256::digest(&bytes)), bytes: Arc::new(bytes) }
     }
 
     /// The body as text, invalid sequences replaced.

@@ -10,6 +10,10 @@ pub(super) const LARGEST_BODY: usize = 64 * 1024 * 1024;
 /// Room that is made for a body before it comes.
 const LIKELY_BODY: usize = 256 * 1024;
 
+/// From how many missing bytes on they are read straight to where they are kept. For fewer, what follows them is better
+/// read along.
+const LARGE_PIECE: usize = 4 * 1024;
+
 /// The longest line of chunked framing, and the most bytes of trailers.
 const LONGEST_LINE: usize = 16 * 1024;
 
@@ -85,12 +89,26 @@ async fn take(stream: &mut Tee, length: u64, into: &mut Vec<u8>, limits: &Limits
     // What a head claims is no reason to take more memory than a body usually has.
     into.reserve(usize::try_from(wanted).unwrap_or(usize::MAX).min(LIKELY_BODY));
     while wanted > 0 {
+        let room = LARGEST_BODY - into.len();
+        let most = room.min(usize::try_from(wanted).unwrap_or(usize::MAX));
+        if stream.buffer().is_empty() && most >= LARGE_PIECE {
+            let came = stream.read_onto(into, most).await;
+            if came == 0 {
+                return End::CutShort;
+            }
+            let kept = limits.body(came);
+            into.truncate(into.len() - (came - kept));
+            wanted -= kept as u64;
+            if kept < came {
+                limits.drop("bytes of bodies", wanted);
+                return End::TooLarge;
+            }
+            continue;
+        }
         if stream.buffer().is_empty() && stream.fill().await == 0 {
             return End::CutShort;
         }
-        let room = LARGEST_BODY - into.len();
-        let here = stream.buffer().len().min(room).min(usize::try_from(wanted).unwrap_or(usize::MAX));
-        let here = limits.body(here);
+        let here = limits.body(stream.buffer().len().min(most));
         if here == 0 {
             limits.drop("bytes of bodies", wanted);
             return End::TooLarge;
@@ -206,6 +224,30 @@ mod tests {
         let received = chunked(b"4;x=y\r\nwiki\r\n5\r\npedia\r\n0\r\nX-Sum: 1\r\n\r\n").await;
         assert_eq!((received.bytes.as_slice(), received.end), (&b"wikipedia"[..], End::Whole));
         assert_eq!(received.trailers, [("X-Sum".to_owned(), "1".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn what_is_read_straight_is_counted_and_takes_nothing_of_what_follows() {
+        let mut wire = vec![b'x'; 300_000];
+        wire.extend_from_slice(b"GET / ");
+        let limits = Limits::default();
+        for (known, kept, end) in [(300_000, 300_000, End::Whole), (300_007, 300_006, End::CutShort)] {
+            let mut stream = Tee::new(Box::new(tokio_test_stream(wire.clone().leak())));
+            let received = receive(&mut stream, Framing::Length(known), &limits).await;
+            assert_eq!((received.bytes.len(), received.end), (kept, end));
+            assert_eq!(stream.first_bytes(), &wire[..256]);
+            if end == End::Whole {
+                assert!(stream.fill().await > 0);
+                assert_eq!(stream.buffer(), b"GET / ");
+            }
+        }
+        // Room for ten bytes more.
+        let limits = Limits::default();
+        limits.body((256 << 20) - 10);
+        let mut stream = Tee::new(Box::new(tokio_test_stream(wire.leak())));
+        let received = receive(&mut stream, Framing::Length(300_000), &limits).await;
+        assert_eq!((received.bytes.len(), received.end), (10, End::TooLarge));
+        assert_eq!(limits.dropped()[0].count, 299_990);
     }
 
     #[tokio::test]

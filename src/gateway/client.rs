@@ -1,6 +1,5 @@
 //! The host's side of a gateway: says which cell is current, and gathers what is reported of it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -17,6 +16,10 @@ const READY_SECONDS: u64 = 30;
 
 /// How long it may take to begin a cell, or to end one.
 const ANSWER_SECONDS: u64 = 30;
+
+/// Bytes of reports that are read at once. A few lines' worth: what of a body comes along with its line is copied once
+/// more than the rest, which is read to where it stays.
+const BUFFER: usize = 8 * 1024;
 
 /// Everything that one cell sent, each kind in the order of its first byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +45,7 @@ pub struct Traffic {
 )]
 pub struct GatewayClient {
     writer: Box<dyn AsyncWrite + Send + Unpin>,
-    reports: mpsc::UnboundedReceiver<Result<Report, GatewayError>>,
+    reports: mpsc::UnboundedReceiver<Result<Heard, GatewayError>>,
     reader: JoinHandle<()>,
     ipv6: bool,
     every_port: bool,
@@ -87,7 +90,7 @@ impl GatewayClient {
         };
         client.tell(&Command::Configure(configuration)).await?;
         match client.hear("configure", READY_SECONDS).await? {
-            Report::Ready { ipv6, every_port, watched } => {
+            Heard::Report(Report::Ready { ipv6, every_port, watched }) => {
                 (client.ipv6, client.every_port, client.watched) = (ipv6, every_port, watched);
             }
             other => return Err(unexpected(&other)),
@@ -123,7 +126,7 @@ impl GatewayClient {
         }
         self.tell(&Command::Appear { interface }).await?;
         match self.hear("appear", ANSWER_SECONDS).await? {
-            Report::Appeared => {
+            Heard::Report(Report::Appeared) => {
                 self.interface = interface;
                 Ok(())
             }
@@ -147,7 +150,7 @@ impl GatewayClient {
         self.tell(&Command::Begin { cell: cell.0.clone(), http2: self.http2 }).await?;
         self.current = Some(cell.0.clone());
         match self.hear("begin", ANSWER_SECONDS).await? {
-            Report::Begun { cell: begun } if begun == cell.0 => Ok(()),
+            Heard::Report(Report::Begun { cell: begun }) if begun == cell.0 => Ok(()),
             other => Err(unexpected(&other)),
         }
     }
@@ -161,8 +164,15 @@ impl GatewayClient {
         self.tell(&Command::End { cell: cell.0.clone() }).await?;
         let mut traffic = Traffic::default();
         loop {
-            match self.hear("end", ANSWER_SECONDS).await? {
-                Report::Exchange { cell: of, exchange } if of == cell.0 => traffic.exchanges.push(read(exchange)),
+            let report = match self.hear("end", ANSWER_SECONDS).await? {
+                Heard::Exchange { cell: of, exchange } if of == cell.0 => {
+                    traffic.exchanges.push(exchange);
+                    continue;
+                }
+                Heard::Report(report) => report,
+                other @ Heard::Exchange { .. } => return Err(unexpected(&other)),
+            };
+            match report {
                 Report::Dns { cell: of, question } if of == cell.0 => traffic.dns.push(question),
                 Report::Tls { cell: of, hello } if of == cell.0 => traffic.tls.push(hello),
                 Report::Connection { cell: of, connection } if of == cell.0 => traffic.connections.push(connection),
@@ -172,7 +182,7 @@ impl GatewayClient {
                 }
                 // A cell that was begun and given up while we waited for its beginning.
                 Report::Begun { .. } => {}
-                other => return Err(unexpected(&other)),
+                other => return Err(unexpected(&Heard::Report(other))),
             }
         }
         traffic.exchanges.sort_by_key(|exchange| exchange.at);
@@ -197,18 +207,18 @@ impl GatewayClient {
         }
     }
 
-    async fn hear(&mut self, command: &'static str, seconds: u64) -> Result<Report, GatewayError> {
+    async fn hear(&mut self, command: &'static str, seconds: u64) -> Result<Heard, GatewayError> {
         match tokio::time::timeout(Duration::from_secs(seconds), self.reports.recv()).await {
-            Ok(Some(Ok(Report::Fault { message }))) => Err(GatewayError::Fault(message)),
-            Ok(Some(report)) => report,
+            Ok(Some(Ok(Heard::Report(Report::Fault { message })))) => Err(GatewayError::Fault(message)),
+            Ok(Some(heard)) => heard,
             Ok(None) => Err(GatewayError::Gone),
             Err(_) => Err(GatewayError::Silent { command, seconds }),
         }
     }
 
     fn last_words(&mut self) -> Option<GatewayError> {
-        while let Ok(report) = self.reports.try_recv() {
-            if let Ok(Report::Fault { message }) = report {
+        while let Ok(heard) = self.reports.try_recv() {
+            if let Ok(Heard::Report(Report::Fault { message })) = heard {
                 return Some(GatewayError::Fault(message));
             }
         }
@@ -222,17 +232,35 @@ impl Drop for GatewayClient {
     }
 }
 
-async fn read_reports<R>(reader: R, sender: mpsc::UnboundedSender<Result<Report, GatewayError>>)
+/// What the reader has for us.
+#[derive(Debug)]
+enum Heard {
+    /// A request, its body's digest taken: that is work for while requests come, not for when the cell has ended.
+    Exchange { cell: String, exchange: Exchange },
+    /// Anything else.
+    Report(Report),
+}
+
+impl From<Report> for Heard {
+    fn from(report: Report) -> Self {
+        match report {
+            Report::Exchange { cell, exchange } => Self::Exchange { cell, exchange: read(exchange) },
+            other => Self::Report(other),
+        }
+    }
+}
+
+async fn read_reports<R>(reader: R, sender: mpsc::UnboundedSender<Result<Heard, GatewayError>>)
 where
     R: AsyncRead + Send + Unpin,
 {
-    let mut reader = BufReader::with_capacity(64 * 1024, reader);
+    let mut reader = BufReader::with_capacity(BUFFER, reader);
     let mut line = Vec::new();
     loop {
         let Some(report) = frame::read(&mut reader, &mut line).await.transpose() else { return };
         // After a report that cannot be read nothing says where the next begins.
         let last = report.is_err();
-        if sender.send(report).is_err() || last {
+        if sender.send(report.map(Heard::from)).is_err() || last {
             return;
         }
     }
@@ -241,11 +269,14 @@ where
 fn read(exchange: WireExchange) -> Exchange {
     let WireExchange { at, scheme, host, port, dialled, via, version, method, target, headers, body, .. } = exchange;
     let WireExchange { status, hops, note, .. } = exchange;
-    let body = Body::new(Arc::<[u8]>::from(body));
+    let body = Body::new(body);
     Exchange { at, scheme, host, port, dialled, via, version, method, target, headers, body, status, hops, note }
 }
 
-fn unexpected(report: &Report) -> GatewayError {
-    let text = serde_json::to_string(report).unwrap_or_default();
+fn unexpected(heard: &Heard) -> GatewayError {
+    let text = match heard {
+        Heard::Exchange { cell, exchange } => format!("{} {} of cell {cell}", exchange.method, exchange.target),
+        Heard::Report(report) => serde_json::to_string(report).unwrap_or_default(),
+    };
     GatewayError::Protocol(format!("unexpected: {}", text.chars().take(200).collect::<String>()))
 }

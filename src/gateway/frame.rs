@@ -1,17 +1,19 @@
 //! **Frames**: how a report travels from gateway to program. A line of JSON; behind the line of an exchange its body, byte
 //! for byte, and a line feed: bodies are nearly all that is told, and as text they would be read and written several times.
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
+use std::io::IoSlice;
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::GatewayError;
 use super::body::LARGEST_BODY;
 use super::protocol::Report;
 
-/// Appends a report to `bytes`.
+/// Appends a report's line to `bytes`; gives the body that is to follow it, which is copied nowhere.
 ///
 /// # Errors
 /// When it cannot be written as JSON; `bytes` are then what they were.
-pub(super) fn write(mut report: Report, bytes: &mut Vec<u8>) -> serde_json::Result<()> {
+pub(super) fn line(mut report: Report, bytes: &mut Vec<u8>) -> serde_json::Result<Vec<u8>> {
     let before = bytes.len();
     let body = match &mut report {
         Report::Exchange { exchange, .. } => {
@@ -20,15 +22,32 @@ pub(super) fn write(mut report: Report, bytes: &mut Vec<u8>) -> serde_json::Resu
         }
         _ => Vec::new(),
     };
-    bytes.reserve(body.len() + 1024);
     if let Err(error) = serde_json::to_writer(&mut *bytes, &report) {
         bytes.truncate(before);
         return Err(error);
     }
     bytes.push(b'\n');
-    if !body.is_empty() {
-        bytes.extend_from_slice(&body);
-        bytes.push(b'\n');
+    Ok(body)
+}
+
+/// Writes lines, and behind the last of them its body, as few calls as there can be.
+///
+/// # Errors
+/// As the output's.
+pub(super) async fn write<W>(output: &mut W, lines: &[u8], body: &[u8]) -> std::io::Result<()>
+where
+    W: AsyncWrite + Unpin,
+{
+    let end: &[u8] = if body.is_empty() { b"" } else { b"\n" };
+    let slices = &mut [lines, body, end].map(IoSlice::new)[..];
+    let mut left = slices;
+    IoSlice::advance_slices(&mut left, 0);
+    while !left.is_empty() {
+        let count = output.write_vectored(left).await?;
+        if count == 0 {
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        IoSlice::advance_slices(&mut left, count);
     }
     Ok(())
 }
@@ -93,6 +112,12 @@ mod tests {
         Report::Exchange { cell: String::from("c1"), exchange }
     }
 
+    async fn written(report: Report, bytes: &mut Vec<u8>) {
+        let mut lines = Vec::new();
+        let body = line(report, &mut lines).unwrap();
+        write(bytes, &lines, &body).await.unwrap();
+    }
+
     async fn all(mut bytes: &[u8]) -> Result<Vec<Report>, GatewayError> {
         let (mut line, mut reports) = (Vec::new(), Vec::new());
         while let Some(report) = read(&mut bytes, &mut line).await? {
@@ -107,8 +132,8 @@ mod tests {
         let bodies = [&b""[..], b"\n", b"{\"report\":\"appeared\"}\n", &[0, 255, 10, 10, 13], &large];
         let mut bytes = Vec::new();
         for body in bodies {
-            write(exchange(body), &mut bytes).unwrap();
-            write(Report::Appeared, &mut bytes).unwrap();
+            written(exchange(body), &mut bytes).await;
+            written(Report::Appeared, &mut bytes).await;
         }
         let reports = all(&bytes).await.unwrap();
         assert_eq!(reports.len(), 2 * bodies.len());
@@ -122,7 +147,7 @@ mod tests {
     #[tokio::test]
     async fn what_ends_in_its_middle_or_claims_too_much_is_refused() {
         let mut bytes = Vec::new();
-        write(exchange(b"0123456789"), &mut bytes).unwrap();
+        written(exchange(b"0123456789"), &mut bytes).await;
         for end in 1..bytes.len() - 1 {
             assert!(all(&bytes[..end]).await.is_err(), "{end}");
         }

@@ -163,8 +163,10 @@ async fn front(stream: &mut Tee) -> Front {
 
 /// Whether an empty line ends in what came after the first `looked_at` bytes.
 fn ends_within(buffer: &[u8], looked_at: usize) -> bool {
-    let from = looked_at.saturating_sub(3);
-    buffer[from..].windows(2).any(|pair| pair == b"\n\n") || buffer[from..].windows(3).any(|three| three == b"\n\r\n")
+    let fresh = &buffer[looked_at.saturating_sub(3)..];
+    // In one pass that stops at the first: behind a head may come much of a body.
+    let mut ends = (1..).zip(fresh).filter(|(_, byte)| **byte == b'\n');
+    ends.any(|(next, _)| matches!(&fresh[next..], [b'\n', ..] | [b'\r', b'\n', ..]))
 }
 
 /// The middle of an answer's payload.

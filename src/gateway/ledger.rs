@@ -29,8 +29,8 @@ const MOST_QUESTIONS: usize = 10_000;
 /// KiB of reports that may wait to be written; beyond it, agents wait.
 const WAITING_KIB: u32 = 256 * 1024;
 
-/// Bytes of reports that are written at once, about.
-const BATCH: usize = 256 * 1024;
+/// Bytes of reports without a body that are written at once, about.
+const BATCH: usize = 64 * 1024;
 
 /// The way on which reports leave, in order, through one writer.
 #[derive(Clone, Debug)]
@@ -47,23 +47,25 @@ impl Outbox {
     {
         let (queue, mut waiting) = mpsc::unbounded_channel::<(Report, Option<OwnedSemaphorePermit>)>();
         let writer = async move {
-            let (mut bytes, mut permits) = (Vec::new(), Vec::new());
+            let (mut lines, mut permits) = (Vec::new(), Vec::new());
             while let Some((report, permit)) = waiting.recv().await {
                 permits.push(permit);
                 // What cannot be written as JSON is none of ours.
-                let _ = frame::write(report, &mut bytes);
-                while bytes.len() < BATCH
+                let mut body = frame::line(report, &mut lines).unwrap_or_default();
+                while body.is_empty()
+                    && lines.len() < BATCH
                     && let Ok((report, permit)) = waiting.try_recv()
                 {
                     permits.push(permit);
-                    let _ = frame::write(report, &mut bytes);
+                    body = frame::line(report, &mut lines).unwrap_or_default();
                 }
-                if output.write_all(&bytes).await.is_err() || (waiting.is_empty() && output.flush().await.is_err()) {
+                if frame::write(&mut output, &lines, &body).await.is_err()
+                    || (waiting.is_empty() && output.flush().await.is_err())
+                {
                     // Nobody listens any more: the program is gone, and its end of our input with it.
                     return;
                 }
-                bytes.clear();
-                bytes.shrink_to(2 * BATCH);
+                lines.clear();
                 permits.clear();
             }
         };

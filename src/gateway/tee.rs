@@ -16,6 +16,10 @@ const FIRST_BYTES: usize = 256;
 /// How much is read at once.
 const CHUNK: usize = 32 * 1024;
 
+/// How much is read at once where a head is looked for: what comes behind it is copied once more than what is read by
+/// [`Tee::read_onto`].
+const HEAD: usize = 8 * 1024;
+
 /// A stream in both directions, whatever lies under it.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -56,11 +60,27 @@ impl Tee {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
-        self.buffer.reserve(CHUNK);
+        self.buffer.reserve(HEAD);
         let count = self.inner.read_buf(&mut self.buffer).await.unwrap_or(0);
         if count > 0 {
             self.arrived = Instant::now();
-            self.remember(self.buffer.len() - count);
+            remember(&mut self.first, &self.buffer[self.buffer.len() - count..]);
+        }
+        count
+    }
+
+    /// Waits for more bytes, and puts at most `most` of them, as many as came, behind `into`'s without a detour through
+    /// the buffer, which must be empty. Gives how many came, as [`fill`](Self::fill) does.
+    pub(super) async fn read_onto(&mut self, into: &mut Vec<u8>, most: usize) -> usize {
+        debug_assert!(self.buffer().is_empty(), "what came first goes first");
+        if into.capacity() == into.len() {
+            into.reserve(most.min(CHUNK));
+        }
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
+        let count = (&mut self.inner).take(most).read_buf(into).await.unwrap_or(0);
+        if count > 0 {
+            self.arrived = Instant::now();
+            remember(&mut self.first, &into[into.len() - count..]);
         }
         count
     }
@@ -68,7 +88,7 @@ impl Tee {
     /// Forgets the first bytes: what is here now, or comes next, begins something else.
     pub(super) fn restart(&mut self) {
         self.first.clear();
-        self.remember(self.start);
+        remember(&mut self.first, &self.buffer[self.start..]);
     }
 
     /// When the last bytes came.
@@ -80,12 +100,12 @@ impl Tee {
     pub(super) fn first_bytes(&self) -> &[u8] {
         &self.first
     }
+}
 
-    fn remember(&mut self, from: usize) {
-        let room = FIRST_BYTES - self.first.len();
-        let fresh = &self.buffer[from..];
-        self.first.extend_from_slice(&fresh[..fresh.len().min(room)]);
-    }
+/// Adds to the first bytes while there is room.
+fn remember(first: &mut Vec<u8>, fresh: &[u8]) {
+    let room = FIRST_BYTES - first.len();
+    first.extend_from_slice(&fresh[..fresh.len().min(room)]);
 }
 
 impl AsyncRead for Tee {

@@ -106,7 +106,7 @@ fn body(exchange: &Exchange) -> Value {
     if let Ok(text) = std::str::from_utf8(&exchange.body.bytes) {
         return json!({ "mimeType": kind, "params": [], "text": text });
     }
-    let text = base64::engine::general_purpose::STANDARD.encode(&exchange.body.bytes);
+    let text = base64::engine::general_purpose::STANDARD.encode(exchange.body.bytes.as_slice());
     json!({ "mimeType": kind, "params": [], "text": text, "comment": "base64", "_encoding": "base64" })
 }
 

@@ -352,7 +352,7 @@ mod tests {
         );
         assert_eq!((capture.started_unix_ms, capture.wall), (1_795_291_200_250, Seconds(1_500_000)));
         assert_eq!(capture.outcome, Outcome::Exited { code: 3 });
-        assert_eq!(&*capture.stderr.bytes, [0xFF, 0]);
+        assert_eq!(capture.stderr.bytes.as_slice(), [0xFF, 0]);
         let [first, second] = &capture.exchanges[..] else { panic!("two exchanges, sorted by time") };
         assert_eq!((first.host.as_str(), first.method.as_str(), first.status), ("b.example", "POST", 404));
         assert_eq!(first.body.text(), "{\"a\":\"\\u2019\"}");
