@@ -1,7 +1,7 @@
 //! The **gallery**: every scenario plans, every committed summary has its scenario and stays within what may be published,
-//! the tables say what the summaries say; and one agent is captured for real.
+//! the tables say what the summaries say; one agent is captured for real, and one summary is made again.
 //!
-//! The last needs npm and the embedded engine; where they are missing it says so and passes, unless `PARALLAX_REQUIRE` names them.
+//! The last two need npm and the embedded engine; where they are missing each says so and passes, unless `PARALLAX_REQUIRE` names them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -54,19 +54,25 @@ fn every_scenario_plans() {
 
 #[test]
 fn at_least_ten_agents_have_a_summary_by_a_run_of_their_own_scenario() {
-    let mut packages = BTreeSet::new();
+    let (mut packages, mut told, mut on_both) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (name, summary) in summaries() {
         let path = root().join(summary["scenario"].as_str().unwrap());
         assert_eq!(path.file_stem().unwrap().to_str().unwrap(), name);
         let scenario = scenario::load(&path, &[]).unwrap();
         let pinned = match &scenario.target.source {
-            Source::Npm { version, .. } | Source::Pypi { version, .. } => version.clone(),
-            other => panic!("{name}: a published agent has a version: {other:?}"),
+            Source::Npm { version, .. } | Source::Pypi { version, .. } => Some(version.clone()),
+            Source::Local { .. } => None,
+            Source::Image { .. } => panic!("{name}: an image is in no registry that everybody has"),
         };
-        assert_eq!(summary["version"], pinned, "{name}");
+        assert_eq!(summary["version"].as_str(), pinned.as_deref(), "{name}");
         let package = summary["package"].as_str().unwrap();
-        assert!(package.ends_with(&format!("@{pinned}")), "{package}");
-        packages.insert(package.to_owned());
+        if let Some(pinned) = pinned {
+            assert!(package.ends_with(&format!("@{pinned}")), "{package}");
+            packages.insert(package.to_owned());
+            if summary["run"]["verdict"] != "inconclusive" {
+                told.insert(package.to_owned());
+            }
+        }
         // What was varied is what the scenario varies.
         let varied: BTreeSet<&str> = summary["factors"].as_object().unwrap().keys().map(String::as_str).collect();
         let factors: BTreeSet<&str> = scenario.factors.iter().map(|factor| factor.name.as_str()).collect();
@@ -80,8 +86,12 @@ fn at_least_ten_agents_have_a_summary_by_a_run_of_their_own_scenario() {
             assert!(command.contains(&format!("--seed {}", run["seed"])), "{command}");
             assert!(run["cells"].as_u64().unwrap() > 0 && run["lost"] == 0, "{name}: {run}");
         }
+        if also.iter().any(|run| run["engine"] != summary["run"]["engine"]) {
+            on_both.insert(package.to_owned());
+        }
     }
-    assert!(packages.len() >= 10, "{packages:?}");
+    assert!(packages.len() >= 10 && told.len() >= 10, "{told:?} of {packages:?} ran to an end");
+    assert!(on_both.len() >= 10, "{on_both:?}");
 }
 
 #[test]
@@ -112,8 +122,10 @@ fn strings(value: &Value, seen: &mut impl FnMut(&str)) {
 /// The row of the tables: each class with what it depends on, each combination once, and what is explained.
 fn row(agent: &str, summary: &Value) -> String {
     let findings = summary["findings"].as_array().unwrap();
-    let cells = summary["run"]["cells"].to_string();
-    let mut row = vec![agent.to_owned(), summary["version"].as_str().unwrap().to_owned(), cells];
+    let run = &summary["run"];
+    let version = summary["version"].as_str().unwrap_or("–");
+    let mut row = vec![agent.to_owned(), version.to_owned(), run["date"].as_str().unwrap().to_owned()];
+    row.push(run["cells"].to_string());
     if summary["run"]["verdict"] == "inconclusive" && findings.is_empty() {
         row.extend(std::iter::repeat_n(String::from("?"), CLASSES.len() + 1));
         return format!("| {} |", row.join(" | "));
@@ -151,15 +163,47 @@ fn the_tables_say_what_the_summaries_say() {
     }
 }
 
+/// Whether the embedded engine and the npm registry are there; says so, or fails, where they are not.
+fn npm_agents_run() -> bool {
+    if !available("embedded") {
+        return false;
+    }
+    let ping = Command::new("npm").arg("ping").output();
+    let answers = ping.is_ok_and(|output| output.status.success());
+    if !answers {
+        missing("npm", "no npm, or no registry");
+    }
+    answers
+}
+
+/// A summary says what anybody finds who runs its command: the same findings, by their ids.
+#[test]
+fn a_summary_is_made_again_by_its_command() {
+    if !npm_agents_run() {
+        return;
+    }
+    let summary = json(&root().join("results/gallery/continue.json"));
+    let command = summary["run"]["command"].as_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let out = text(&folder.path().join("run"));
+    let scenario = text(&root().join(summary["scenario"].as_str().unwrap()));
+    let mut arguments: Vec<&str> = command.split(' ').skip(1).collect();
+    arguments[1] = &scenario;
+    arguments.extend(["-q", "--out", &out]);
+    let output = parallax(&arguments);
+    assert!([0, 1].contains(&code(&output)), "{}", shown(&output));
+    let found = json(&Path::new(&out).join("findings.json"));
+    let ids = |list: &Value| -> BTreeSet<String> {
+        let id = |one: &Value| one["id"].as_str().or(one.as_str()).unwrap().to_owned();
+        list.as_array().unwrap().iter().map(id).collect()
+    };
+    assert_eq!(ids(&found["findings"]), ids(&summary["run"]["findings"]), "{command}");
+}
+
 /// A published agent in a few cells: not enough for a finding, enough to see that its prompt arrives.
 #[test]
 fn a_published_agent_is_captured() {
-    if !available("embedded") {
-        return;
-    }
-    let npm = Command::new("npm").arg("ping").output();
-    if !npm.is_ok_and(|output| output.status.success()) {
-        missing("npm", "no npm, or no registry");
+    if !npm_agents_run() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -50,12 +50,14 @@ def is_open(found):
 
 
 def row(agent, summary):
-    if summary["run"]["verdict"] == "inconclusive" and not summary["findings"]:
-        return [agent, summary["version"], str(summary["run"]["cells"])] + [UNKNOWN] * (len(CLASSES) + 1)
+    run = summary["run"]
+    begin = [agent, summary["version"] or NOTHING, run["date"], str(run["cells"])]
+    if run["verdict"] == "inconclusive" and not summary["findings"]:
+        return begin + [UNKNOWN] * (len(CLASSES) + 1)
     open_ones = [found for found in summary["findings"] if is_open(found)]
     cells = [listed([found for found in open_ones if found["class"] == one]) for one in CLASSES]
     cells.append(listed([found for found in summary["findings"] if not is_open(found)]))
-    return [agent, summary["version"], str(summary["run"]["cells"]), *cells]
+    return [*begin, *cells]
 
 
 def table(head, rows):
@@ -110,7 +112,7 @@ def main():
     notes = json.loads((HERE / "notes.json").read_text(encoding="utf-8"))
     summaries = {name: json.loads((HERE / f"{name}.json").read_text(encoding="utf-8")) for name in notes}
     pairs = [(note, summaries[name]) for name, note in notes.items()]
-    head = ["agent", "version", "cells", *CLASSES, "explained"]
+    head = ["agent", "version", "date", "cells", *CLASSES, "explained"]
     rows = [row(note["agent"], summary) for note, summary in pairs]
     replace(ROOT / "docs/gallery.md", "table", table(head, rows))
     sections = "\n".join(section(note["agent"], note, summary) for note, summary in pairs)
