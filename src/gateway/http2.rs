@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http_body_util::{BodyExt as _, StreamBody};
@@ -18,7 +18,10 @@ use super::protocol::WireExchange;
 use super::proxy::Authority;
 use super::reply::{Payload, Reply, Request};
 use super::tee::Tee;
-use crate::capture::{Hop, HopForm};
+use crate::capture::{Hop, HopForm, Via};
+
+/// How long what was said has to leave before its stream breaks: a reset overtakes it, and takes it along.
+const BEFORE_BREAKING: Duration = Duration::from_millis(50);
 
 type Body = StreamBody<BoxStream<'static, Result<Frame<Bytes>, std::io::Error>>>;
 
@@ -135,17 +138,26 @@ async fn collect(mut body: Incoming, ledger: &Ledger) -> (Vec<u8>, bool, Option<
     (bytes, true, None)
 }
 
+/// What a stream breaks by.
+async fn breaking() -> Result<Frame<Bytes>, std::io::Error> {
+    tokio::time::sleep(BEFORE_BREAKING).await;
+    Err(std::io::ErrorKind::ConnectionReset.into())
+}
+
 fn respond(reply: Reply) -> hyper::Response<Body> {
     let parts = match reply.payload {
+        // Where it breaks off, it is to break in its middle.
+        Payload::Bytes(bytes) if reply.cut => {
+            bytes.chunks(bytes.len().div_ceil(2).max(1)).map(Bytes::copy_from_slice).collect()
+        }
         Payload::Bytes(bytes) => vec![Bytes::from(bytes)],
         Payload::Events(events) => events.into_iter().map(Bytes::from).collect(),
         Payload::Frames(frames) => frames.into_iter().map(Bytes::from).collect(),
     };
     let whole = parts.len();
     let kept = if reply.cut { whole / 2 } else { whole };
-    let broken = reply.cut.then(|| Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
-    let frames = parts.into_iter().take(kept).map(|part| Ok(Frame::data(part)));
-    let frames = stream::iter(frames.chain(broken)).boxed();
+    let frames = stream::iter(parts.into_iter().take(kept).map(|part| Ok(Frame::data(part))));
+    let frames = if reply.cut { frames.chain(stream::once(breaking())).boxed() } else { frames.boxed() };
     let mut response = hyper::Response::new(StreamBody::new(frames));
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status).unwrap_or(hyper::StatusCode::NOT_FOUND);
     for (name, value) in &reply.headers {

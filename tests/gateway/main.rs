@@ -4,6 +4,7 @@
 
 mod clients;
 mod dialects;
+mod failures;
 mod hostile;
 mod http;
 mod http2;

@@ -152,7 +152,9 @@ impl Stub {
         let (chosen, cut) = match script::next(&self.stub.script, &prompt, attempts) {
             Next::Say(chosen) => (chosen, false),
             Next::BreakOff(chosen) => (chosen, true),
-            Next::Fail(status) => return failure::reply(dialect, status),
+            Next::Fail(status) => {
+                return failure::reply(failure::Voice::of(dialect, request.target, status), status);
+            }
         };
         let mut reply = match dialect {
             Dialect::AnthropicMessages => anthropic::reply(&prompt, &chosen),
