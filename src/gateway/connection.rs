@@ -49,6 +49,8 @@ pub(super) struct Place {
     pub(super) dialled: SocketAddr,
     /// Whether the innermost layer is TLS.
     pub(super) secure: bool,
+    /// The name that the innermost TLS was asked for.
+    pub(super) server_name: Option<String>,
     /// The tunnel that it is in.
     pub(super) tunnel: Option<Authority>,
     /// The proxies on the way, outermost first.
@@ -70,6 +72,7 @@ impl Place {
         self.tunnel = Some(authority);
         self.hops.push(hop);
         self.secure = false;
+        self.server_name = None;
     }
 }
 
@@ -114,7 +117,7 @@ pub(super) async fn serve_stream(
     began: Instant,
 ) {
     let stream = Tee::new(Box::new(stream));
-    let place = Place { dialled, secure: false, tunnel: None, hops: Vec::new() };
+    let place = Place { dialled, secure: false, server_name: None, tunnel: None, hops: Vec::new() };
     let seen = match service {
         Service::Any => layers(stream, place, None, shared, ledger).await,
         Service::Rest => layers(stream, place, Some(SILENCE), shared, ledger).await,
@@ -165,6 +168,7 @@ async fn layers(
                 let tunnel = place.tunnel.as_ref().map(|authority| authority.host.as_str());
                 match shared.certificates.accept(stream, dialled.ip(), tunnel, ledger.http2()).await {
                     Handshake::Completed(hello, inner) => {
+                        place.server_name.clone_from(&hello.sni);
                         ledger.hello(report(hello, at, true));
                         place.secure = true;
                         stream = Tee::new(inner);

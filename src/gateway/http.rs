@@ -244,9 +244,7 @@ fn record(
     headers.extend(received.trailers);
     let mut hops = place.hops.clone();
     if proxy::absolute(&head.target).is_some() {
-        let own = head.headers.iter().filter(|(name, _)| proxy::is_for_the_proxy(name));
-        let toward = format!("{}:{}", named.host, named.port);
-        hops.push(Hop { form: HopForm::Absolute, secure: place.secure, toward, headers: own.cloned().collect() });
+        hops.push(proxy::absolute_hop(&head.headers, &named.host, named.port, place.secure));
     }
     WireExchange {
         at: ledger.at(began),

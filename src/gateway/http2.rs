@@ -15,7 +15,7 @@ use super::connection::{self, MOST_LAYERS, Place, Shared};
 use super::http::resolve_authority;
 use super::ledger::Ledger;
 use super::protocol::WireExchange;
-use super::proxy::Authority;
+use super::proxy::{self, Authority};
 use super::reply::{Payload, Reply, Request};
 use super::tee::Tee;
 use crate::capture::{Hop, HopForm, Via};
@@ -65,12 +65,18 @@ async fn exchange(
         return Ok(respond(Reply::empty(connect(&mut request, place, shared, &ledger))));
     }
     let (head, body) = request.into_parts();
-    let scheme = if place.secure { "https" } else { "http" };
     let authority = head.uri.authority().and_then(|authority| Authority::parse(authority.as_str()));
     let host_header = head.headers.get("host").and_then(|value| value.to_str().ok()).and_then(Authority::parse);
+    let absolute = authority.as_ref().and_then(|authority| beyond(&head.uri, authority, &place, &ledger));
+    let scheme = absolute.unwrap_or(if place.secure { "https" } else { "http" });
     let (host, port) = resolve_authority(authority.or(host_header), scheme, &place, &ledger);
     let target = head.uri.path_and_query().map_or_else(|| String::from("/"), ToString::to_string);
     let headers = lines(&head.headers);
+    let (mut hops, mut via) = (place.hops.clone(), place.via());
+    if absolute.is_some() {
+        via = if hops.is_empty() { Via::Absolute } else { via };
+        hops.push(proxy::absolute_hop(&headers, &host, port, place.secure));
+    }
 
     let (bytes, whole, note) = collect(body, &ledger).await;
     let request =
@@ -87,7 +93,7 @@ async fn exchange(
         host: host.clone(),
         port,
         dialled: place.dialled.to_string(),
-        via: place.via(),
+        via,
         version: String::from("2"),
         method: head.method.to_string(),
         target: target.clone(),
@@ -95,11 +101,28 @@ async fn exchange(
         length: 0,
         body: bytes,
         status: reply.as_ref().map_or(0, |reply| reply.status),
-        hops: place.hops.clone(),
+        hops,
         note,
     };
     ledger.exchange(exchange).await;
     Ok(respond(reply.unwrap_or_else(|| Reply::empty(400))))
+}
+
+/// The scheme of a request that is to go on from here, as to a proxy: what HTTP/1 says by the absolute form of its target.
+/// Here every request has a scheme and an authority, so that it shows only where both are others than the connection's.
+/// (In the clear, a request of the same scheme to a foreign authority may as well be one whose name was resolved elsewhere.)
+fn beyond(uri: &hyper::Uri, authority: &Authority, place: &Place, ledger: &Ledger) -> Option<&'static str> {
+    let scheme = match (uri.scheme_str()?, place.secure) {
+        ("http", true) => "http",
+        ("https", false) => "https",
+        _ => return None,
+    };
+    let address = place.dialled.ip();
+    let own = [place.server_name.clone(), ledger.name_of(address), Some(address.to_string())];
+    let tunnel = place.tunnel.as_ref().map(|tunnel| tunnel.host.as_str());
+    let is_own =
+        own.iter().flatten().map(String::as_str).chain(tunnel).any(|own| own.eq_ignore_ascii_case(&authority.host));
+    (!is_own).then_some(scheme)
 }
 
 /// Opens a tunnel on the request's stream; gives the status to answer with. What comes in it is served beside the
