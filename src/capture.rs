@@ -188,6 +188,25 @@ pub mod f64_eq {
 }
 pub use f64_eq::Seconds;
 
+/// What carries a DNS question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DnsTransport {
+    /// DNS itself: UDP, or TCP, under TLS or not.
+    #[default]
+    Dns,
+    /// HTTPS.
+    #[serde(rename = "doh")]
+    Https,
+}
+
+impl DnsTransport {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde calls takes a reference")]
+    fn is_dns(&self) -> bool {
+        *self == Self::Dns
+    }
+}
+
 /// A DNS question that the agent asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct DnsQuestion {
@@ -200,6 +219,9 @@ pub struct DnsQuestion {
     /// Address of the resolver that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolver: Option<String>,
+    /// What carried it.
+    #[serde(default, skip_serializing_if = "DnsTransport::is_dns")]
+    pub transport: DnsTransport,
 }
 
 /// What a TLS client's hello has beside its cipher suites. Greased values are left out of everything.

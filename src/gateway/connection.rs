@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 use super::http::{self, Next};
 use super::ledger::Ledger;
 use super::proxy::Authority;
-use super::reply::Stub;
+use super::reply::{Reply, Request, Stub};
 use super::sniff::{Protocol, sniff};
 use super::tee::{Duplex, Mortal, Tee};
 use super::tls::{Certificates, Handshake, Hello};
-use super::{http2, redirect, resolver, socks, websocket};
+use super::{doh, http2, redirect, resolver, socks, websocket};
 use crate::capture::{Connection, ConnectionKind, Hop, HopForm, TlsHello, Via};
 
 /// TLS and tunnels inside one another, at most.
@@ -40,6 +40,13 @@ pub(super) struct Shared {
     pub(super) certificates: Certificates,
     /// Whether names have IPv6 addresses.
     pub(super) ipv6_names: bool,
+}
+
+impl Shared {
+    /// The answer to a request.
+    pub(super) fn answer(&self, request: &Request<'_>, place: &Place, ledger: &Ledger) -> Reply {
+        doh::answer(request, place, self, ledger).unwrap_or_else(|| self.stub.answer(request, ledger.attempts()))
+    }
 }
 
 /// Where a request travels.

@@ -96,16 +96,11 @@ pub(super) async fn serve(
         let whole = received.end == End::Whole;
         let keep = whole && keeps_alive(&head) && !body::has_both_framings(&head);
         let reply = match received.end {
-            End::Whole => Some(shared.stub.answer(
-                &Request {
-                    method: &head.method,
-                    host: &named.host,
-                    target: &named.target,
-                    headers: &head.headers,
-                    body: &received.bytes,
-                },
-                ledger.attempts(),
-            )),
+            End::Whole => {
+                let (method, host, target) = (head.method.as_str(), named.host.as_str(), named.target.as_str());
+                let request = Request { method, host, target, headers: &head.headers, body: &received.bytes };
+                Some(shared.answer(&request, place, ledger))
+            }
             End::CutShort => None,
             End::TooLarge => Some(Reply::empty(413)),
             End::Malformed => Some(Reply::empty(400)),

@@ -82,7 +82,7 @@ async fn exchange(
     let request =
         Request { method: head.method.as_str(), host: &host, target: &target, headers: &headers, body: &bytes };
     let reply = if whole {
-        Some(shared.stub.answer(&request, ledger.attempts()))
+        Some(shared.answer(&request, &place, &ledger))
     } else {
         // Larger than what is kept, or cut short.
         note.is_some().then(|| Reply::empty(413))

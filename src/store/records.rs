@@ -261,7 +261,7 @@ pub(super) fn body_path(folder: &Path, sha256: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::{Change, ConnectionKind, Exchange, HelloDetail, HopForm};
+    use crate::capture::{Change, ConnectionKind, DnsTransport, Exchange, HelloDetail, HopForm};
     use crate::cell::{Assignment, CellId, Phase};
     use crate::store::recorded::{Recorded, Stored as _};
     use proptest::prelude::*;
@@ -334,6 +334,7 @@ mod tests {
                             name: text.clone(),
                             kind: "A".into(),
                             resolver: name.clone(),
+                            transport: DnsTransport::Https,
                         }],
                         tls: vec![TlsHello {
                             at: wall,

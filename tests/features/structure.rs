@@ -215,7 +215,8 @@ fn changed(run: &mut Run, change: impl FnOnce(&mut Capture)) -> Capture {
 
 #[test]
 fn hosts_names_and_connections_are_found() {
-    let ask = |name: &str| DnsQuestion { at: Seconds(0), name: name.to_owned(), kind: "A".into(), resolver: None };
+    let ask =
+        |name: &str| DnsQuestion { at: Seconds(0), name: name.to_owned(), kind: "A".into(), ..DnsQuestion::default() };
     mark("a name asked for", Behavioural, "DNS question for beacon.example", |run, marked| {
         changed(run, |capture| {
             capture.dns = vec![ask("static.example")];
