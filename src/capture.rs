@@ -119,6 +119,10 @@ pub struct Exchange {
     pub hops: Vec<Hop>,
     /// What of it was not kept, and why.
     pub note: Option<String>,
+    /// The raw bytes of its head, and behind them of what frames its chunks, where it came by HTTP/1 and they are other
+    /// bytes than the rest of the record is written as: each line `Name: value` with its CR and LF. Where there are none,
+    /// the record gives the head back byte for byte.
+    pub head: Option<Body>,
 }
 
 impl Default for Exchange {
@@ -138,6 +142,7 @@ impl Default for Exchange {
             status: 0,
             hops: Vec::new(),
             note: None,
+            head: None,
         }
     }
 }

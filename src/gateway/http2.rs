@@ -103,6 +103,8 @@ async fn exchange(
         status: reply.as_ref().map_or(0, |reply| reply.status),
         hops,
         note,
+        // There are no bytes of it: names and values are compressed.
+        head: Vec::new(),
     };
     ledger.exchange(exchange).await;
     Ok(respond(reply.unwrap_or_else(|| Reply::empty(400))))

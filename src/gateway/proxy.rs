@@ -49,6 +49,17 @@ pub(super) struct Absolute {
     pub(super) target: String,
 }
 
+impl Absolute {
+    /// How it is written by who knows no more than what a request's record has.
+    pub(super) fn spelt(&self) -> String {
+        let Self { scheme, authority: Authority { host, port }, target } = self;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let port =
+            port.filter(|port| *port != default_port(scheme)).map_or_else(String::new, |port| format!(":{port}"));
+        format!("{scheme}://{host}{port}{target}")
+    }
+}
+
 /// Takes an absolute request target apart; `None` for any other form.
 pub(super) fn absolute(target: &str) -> Option<Absolute> {
     let (scheme, rest) = target.split_once("://")?;

@@ -87,6 +87,7 @@ pub(super) async fn serve(stream: Tee, named: Named, place: &Place, shared: &Arc
                 status: reply.as_ref().map_or(0, |reply| reply.status),
                 hops: place.hops.clone(),
                 note,
+                head: Vec::new(),
             })
             .await;
         let Some(reply) = reply else { return };

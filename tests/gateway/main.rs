@@ -9,4 +9,5 @@ mod hostile;
 mod http;
 mod http2;
 mod lab;
+mod raw;
 mod ways;
