@@ -119,6 +119,10 @@ pub struct Exchange {
     pub hops: Vec<Hop>,
     /// What of it was not kept, and why.
     pub note: Option<String>,
+    /// The raw bytes of its head, and behind them of what frames its chunks, where it came by HTTP/1 and they are other
+    /// bytes than the rest of the record is written as: each line `Name: value` with its CR and LF. Where there are none,
+    /// the record gives the head back byte for byte.
+    pub head: Option<Body>,
 }
 
 impl Default for Exchange {
@@ -138,6 +142,7 @@ impl Default for Exchange {
             status: 0,
             hops: Vec::new(),
             note: None,
+            head: None,
         }
     }
 }
@@ -188,6 +193,25 @@ pub mod f64_eq {
 }
 pub use f64_eq::Seconds;
 
+/// What carries a DNS question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DnsTransport {
+    /// DNS itself: UDP, or TCP, under TLS or not.
+    #[default]
+    Dns,
+    /// HTTPS.
+    #[serde(rename = "doh")]
+    Https,
+}
+
+impl DnsTransport {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde calls takes a reference")]
+    fn is_dns(&self) -> bool {
+        *self == Self::Dns
+    }
+}
+
 /// A DNS question that the agent asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct DnsQuestion {
@@ -200,6 +224,9 @@ pub struct DnsQuestion {
     /// Address of the resolver that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolver: Option<String>,
+    /// What carried it.
+    #[serde(default, skip_serializing_if = "DnsTransport::is_dns")]
+    pub transport: DnsTransport,
 }
 
 /// What a TLS client's hello has beside its cipher suites. Greased values are left out of everything.

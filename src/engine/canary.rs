@@ -332,8 +332,12 @@ mod tests {
                 ..Exchange::default()
             }
         };
-        let question =
-            DnsQuestion { at: Seconds(0), name: challenge.name.clone(), kind: "A".to_owned(), resolver: None };
+        let question = DnsQuestion {
+            at: Seconds(0),
+            name: challenge.name.clone(),
+            kind: "A".to_owned(),
+            ..DnsQuestion::default()
+        };
         let traffic = Traffic { exchanges: CONTROLS.map(exchange).to_vec(), dns: vec![question], ..Traffic::default() };
         (report, traffic, challenge)
     }

@@ -37,6 +37,7 @@ mod request;
 mod signature;
 mod slot;
 mod slots;
+mod spelling;
 mod table;
 mod token;
 mod transport;

@@ -9,6 +9,7 @@ use super::header;
 use super::known::Inquiry;
 use super::leaf::Leaf;
 use super::mask::{self, Opaque};
+use super::spelling;
 use super::{Channel, FeatureKind};
 use crate::capture::{Capture, Exchange, Hop, HopForm, Via};
 
@@ -111,6 +112,10 @@ fn request(exchange: &Exchange, name: &str, prefix: &str, inquiry: &mut Inquiry<
     }
     let headers = own_headers(exchange);
     header::leaves(&headers, exchange.body.bytes.len(), name, place, out);
+    if let Some(head) = &exchange.head {
+        let proxied = exchange.hops.last().is_some_and(|hop| hop.form == HopForm::Absolute);
+        spelling::leaves(&head.bytes, proxied, name, place, out);
+    }
     let header = |wanted: &str| {
         let found = exchange.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
         found.map_or("", |(_, value)| value.as_str())

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::leaf::Leaf;
 use super::mask;
 use super::{Channel, FeatureKind};
-use crate::capture::{Capture, ConnectionKind, HelloDetail};
+use crate::capture::{Capture, ConnectionKind, DnsQuestion, DnsTransport, HelloDetail};
 
 /// What is known of names over all captures.
 #[derive(Clone, Debug, Default)]
@@ -114,8 +114,14 @@ impl Names {
             let place = format!("DNS question for {name}");
             out.push(Leaf::presence(Channel::Dns, format!("dns {name}"), place, &kinds));
         }
-        let resolvers: BTreeSet<&str> =
-            capture.dns.iter().filter_map(|question| question.resolver.as_deref()).collect();
+        let resolver = |question: &DnsQuestion| {
+            let by = match question.transport {
+                DnsTransport::Dns => "",
+                DnsTransport::Https => " by HTTPS",
+            };
+            question.resolver.as_ref().map(|resolver| format!("{resolver}{by}"))
+        };
+        let resolvers: BTreeSet<String> = capture.dns.iter().filter_map(resolver).collect();
         if !resolvers.is_empty() {
             let text = resolvers.into_iter().collect::<Vec<_>>().join("\n");
             out.push(Leaf::text(Channel::Dns, FeatureKind::Text, "dns resolvers", "DNS resolvers asked", text));

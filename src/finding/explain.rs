@@ -89,7 +89,9 @@ fn spoken(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
         (Channel::Connection, Some(_), Some(_)) => feature.place.ends_with(" \u{b7} HTTP version"),
         (Channel::Header | Channel::HeaderOrder, Some(_), None)
         | (Channel::Header | Channel::HeaderOrder, None, Some(_)) => {
-            of_header(&feature.place).is_some_and(|name| OF_CONNECTION.contains(&name))
+            // It has no lines whose spelling could be seen.
+            feature.place.contains(" \u{b7} spelling \u{b7} ")
+                || of_header(&feature.place).is_some_and(|name| OF_CONNECTION.contains(&name))
         }
         (Channel::HeaderOrder, Some(one), Some(other)) if feature.place.ends_with(" \u{b7} case") => {
             one.to_lowercase() == other || other.to_lowercase() == one
@@ -225,6 +227,10 @@ mod tests {
         };
         assert!(gone("host").is_some() && gone("connection").is_some());
         assert!(gone("x-agent").is_none() && gone("hostile").is_none());
+        let spelling = header(FeatureKind::Signature, "spelling \u{b7} spaces around host");
+        assert!(why(&spelling, &[3], Some(":value"), &[(&[1], None)]).is_some(), "there are no lines to be spelt");
+        assert!(why(&spelling, &[2], Some(":value"), &[(&[1], None)]).is_none());
+        assert!(why(&spelling, &[3], Some(":value"), &[(&[1], Some(":\\tvalue"))]).is_none());
         let version = feature(Channel::Connection, FeatureKind::Route, "POST /x \u{b7} HTTP version");
         assert!(why(&version, &[3], Some("1.1"), &[(&[1], Some("2"))]).is_some());
         assert!(why(&version, &[2], Some("1.1"), &[(&[1], Some("2"))]).is_none());

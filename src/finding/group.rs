@@ -19,7 +19,7 @@ use crate::cell::Assignment;
 use crate::design::Space;
 use crate::feature::{Channel, Extractor, Feature, FeatureKind, Observation};
 use crate::scenario::Scenario;
-use crate::wire;
+use crate::wire::{self, Operation};
 
 /// What the findings are made from.
 #[derive(Clone, Copy, Debug)]
@@ -194,7 +194,8 @@ fn distance(a: &Assignment, b: &Assignment) -> usize {
 fn in_prompt(place: &Place<'_>) -> bool {
     let mut words = place.feature.place.split(' ');
     let (Some(method), Some(target)) = (words.next(), words.next()) else { return false };
-    wire::recognise(method, target, false).is_some()
+    // Whoever asks for a model's description tells nobody anything.
+    wire::recognise(method, target, false).is_some_and(|(_, operation)| operation != Operation::ShowModel)
 }
 
 /// How well a place shows what a finding is about: what speaks for itself beats what

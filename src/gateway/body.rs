@@ -35,6 +35,17 @@ pub(super) struct Received {
     pub(super) trailers: Vec<(String, String)>,
     /// How it ended.
     pub(super) end: End,
+    /// The lines around chunks and trailers that are not written as usual, with their ends.
+    pub(super) framing: Vec<u8>,
+}
+
+impl Received {
+    /// Keeps a line of framing.
+    fn keep(&mut self, line: &[u8]) {
+        if self.framing.len() + line.len() <= LONGEST_LINE {
+            self.framing.extend_from_slice(line);
+        }
+    }
 }
 
 /// How a body ended.
@@ -122,14 +133,18 @@ async fn take(stream: &mut Tee, length: u64, into: &mut Vec<u8>, limits: &Limits
 
 async fn chunks(stream: &mut Tee, received: &mut Received, limits: &Limits) -> End {
     loop {
-        let size = match line(stream).await {
+        let line = match raw_line(stream).await {
             Ok(line) => line,
             Err(end) => return end,
         };
-        let size = size.split(|byte| *byte == b';').next().unwrap_or_default();
+        let size = without_end(&line).split(|byte| *byte == b';').next().unwrap_or_default();
         let Some(size) = std::str::from_utf8(size).ok().and_then(|digits| hex_size(digits.trim())) else {
             return End::Malformed;
         };
+        // Digits alone say no more than the length does, in whichever case.
+        if !line.eq_ignore_ascii_case(format!("{size:x}\r\n").as_bytes()) {
+            received.keep(&line);
+        }
         if size == 0 {
             return trailers(stream, received).await;
         }
@@ -137,8 +152,9 @@ async fn chunks(stream: &mut Tee, received: &mut Received, limits: &Limits) -> E
             End::Whole => {}
             end => return end,
         }
-        match line(stream).await {
-            Ok(line) if line.is_empty() => {}
+        match raw_line(stream).await {
+            Ok(line) if line == b"\r\n" => {}
+            Ok(line) if line == b"\n" => received.keep(&line),
             Ok(_) => return End::Malformed,
             Err(end) => return end,
         }
@@ -153,30 +169,36 @@ fn hex_size(digits: &str) -> Option<u64> {
 async fn trailers(stream: &mut Tee, received: &mut Received) -> End {
     let mut read = 0;
     loop {
-        let line = match line(stream).await {
+        let line = match raw_line(stream).await {
             Ok(line) => line,
             Err(end) => return end,
         };
-        if line.is_empty() {
+        if without_end(&line).is_empty() {
+            if line != b"\r\n" {
+                received.keep(&line);
+            }
             return End::Whole;
         }
         read += line.len();
-        let text = super::head::text(&line);
+        let text = super::head::text(without_end(&line));
         match text.split_once(':') {
             Some((name, value)) if read <= LONGEST_LINE => {
-                received.trailers.push((name.to_owned(), value.trim().to_owned()));
+                let value = value.trim();
+                if line != format!("{name}: {value}\r\n").as_bytes() {
+                    received.keep(&line);
+                }
+                received.trailers.push((name.to_owned(), value.to_owned()));
             }
             _ => return End::Malformed,
         }
     }
 }
 
-/// Reads up to the next line feed; gives the line without its end.
-async fn line(stream: &mut Tee) -> Result<Vec<u8>, End> {
+/// Reads up to the next line feed; gives the line with its end.
+async fn raw_line(stream: &mut Tee) -> Result<Vec<u8>, End> {
     loop {
         if let Some(end) = stream.buffer().iter().position(|byte| *byte == b'\n') {
-            let line = &stream.buffer()[..end];
-            let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+            let line = stream.buffer()[..=end].to_vec();
             stream.consume(end + 1);
             return Ok(line);
         }
@@ -187,6 +209,11 @@ async fn line(stream: &mut Tee) -> Result<Vec<u8>, End> {
             return Err(End::CutShort);
         }
     }
+}
+
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]
@@ -224,6 +251,9 @@ mod tests {
         let received = chunked(b"4;x=y\r\nwiki\r\n5\r\npedia\r\n0\r\nX-Sum: 1\r\n\r\n").await;
         assert_eq!((received.bytes.as_slice(), received.end), (&b"wikipedia"[..], End::Whole));
         assert_eq!(received.trailers, [("X-Sum".to_owned(), "1".to_owned())]);
+        assert_eq!(received.framing, b"4;x=y\r\n", "what stands in a record otherwise is not kept");
+        let odd = chunked(b"04\r\nwiki\r\nA\r\n0123456789\n0\nX-Sum:1\r\n\n").await;
+        assert_eq!((odd.framing.as_slice(), odd.end), (&b"04\r\n\n0\nX-Sum:1\r\n\n"[..], End::Whole));
     }
 
     #[tokio::test]

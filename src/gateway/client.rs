@@ -268,9 +268,10 @@ where
 
 fn read(exchange: WireExchange) -> Exchange {
     let WireExchange { at, scheme, host, port, dialled, via, version, method, target, headers, body, .. } = exchange;
-    let WireExchange { status, hops, note, .. } = exchange;
+    let WireExchange { status, hops, note, head, .. } = exchange;
     let body = Body::new(body);
-    Exchange { at, scheme, host, port, dialled, via, version, method, target, headers, body, status, hops, note }
+    let head = Some(head).filter(|head| !head.is_empty()).map(Body::new);
+    Exchange { at, scheme, host, port, dialled, via, version, method, target, headers, body, status, hops, note, head }
 }
 
 fn unexpected(heard: &Heard) -> GatewayError {

@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 use super::http::{self, Next};
 use super::ledger::Ledger;
 use super::proxy::Authority;
-use super::reply::Stub;
+use super::reply::{Reply, Request, Stub};
 use super::sniff::{Protocol, sniff};
 use super::tee::{Duplex, Mortal, Tee};
 use super::tls::{Certificates, Handshake, Hello};
-use super::{http2, redirect, resolver, socks, websocket};
+use super::{doh, http2, redirect, resolver, socks, websocket};
 use crate::capture::{Connection, ConnectionKind, Hop, HopForm, TlsHello, Via};
 
 /// TLS and tunnels inside one another, at most.
@@ -42,6 +42,13 @@ pub(super) struct Shared {
     pub(super) ipv6_names: bool,
 }
 
+impl Shared {
+    /// The answer to a request.
+    pub(super) fn answer(&self, request: &Request<'_>, place: &Place, ledger: &Ledger) -> Reply {
+        doh::answer(request, place, self, ledger).unwrap_or_else(|| self.stub.answer(request, ledger.attempts()))
+    }
+}
+
 /// Where a request travels.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -49,6 +56,8 @@ pub(super) struct Place {
     pub(super) dialled: SocketAddr,
     /// Whether the innermost layer is TLS.
     pub(super) secure: bool,
+    /// The name that the innermost TLS was asked for.
+    pub(super) server_name: Option<String>,
     /// The tunnel that it is in.
     pub(super) tunnel: Option<Authority>,
     /// The proxies on the way, outermost first.
@@ -70,6 +79,7 @@ impl Place {
         self.tunnel = Some(authority);
         self.hops.push(hop);
         self.secure = false;
+        self.server_name = None;
     }
 }
 
@@ -114,7 +124,7 @@ pub(super) async fn serve_stream(
     began: Instant,
 ) {
     let stream = Tee::new(Box::new(stream));
-    let place = Place { dialled, secure: false, tunnel: None, hops: Vec::new() };
+    let place = Place { dialled, secure: false, server_name: None, tunnel: None, hops: Vec::new() };
     let seen = match service {
         Service::Any => layers(stream, place, None, shared, ledger).await,
         Service::Rest => layers(stream, place, Some(SILENCE), shared, ledger).await,
@@ -165,6 +175,7 @@ async fn layers(
                 let tunnel = place.tunnel.as_ref().map(|authority| authority.host.as_str());
                 match shared.certificates.accept(stream, dialled.ip(), tunnel, ledger.http2()).await {
                     Handshake::Completed(hello, inner) => {
+                        place.server_name.clone_from(&hello.sni);
                         ledger.hello(report(hello, at, true));
                         place.secure = true;
                         stream = Tee::new(inner);

@@ -9,6 +9,7 @@ use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use sha2::Digest as _;
 
 use super::ledger::Ledger;
+use crate::capture::DnsTransport;
 
 /// How long an answer may be kept, in seconds. Longer than a cell, so that an agent asks once.
 const TTL: u32 = 300;
@@ -34,14 +35,24 @@ pub(super) fn ipv6(name: &str) -> Ipv6Addr {
     Ipv6Addr::from(octets)
 }
 
-/// Answers a message that was sent to `resolver`, recording its questions in the ledger of the current cell. Gives the answer and how many
+/// Of whom a message was asked, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    /// The address that was dialled, where it is known.
+    pub(super) resolver: Option<IpAddr>,
+    /// What carried it.
+    pub(super) transport: DnsTransport,
+}
+
+impl From<Option<IpAddr>> for Asked {
+    fn from(resolver: Option<IpAddr>) -> Self {
+        Self { resolver, ..Self::default() }
+    }
+}
+
+/// Answers a message, recording its questions in the ledger of the current cell. Gives the answer and how many
 /// questions there were; `None` when the bytes are no DNS query.
-pub(super) fn answer(
-    query: &[u8],
-    with_ipv6: bool,
-    resolver: Option<IpAddr>,
-    ledger: Option<&Ledger>,
-) -> Option<(Vec<u8>, u32)> {
+pub(super) fn answer(query: &[u8], with_ipv6: bool, asked: Asked, ledger: Option<&Ledger>) -> Option<(Vec<u8>, u32)> {
     let query = Message::from_vec(query).ok()?;
     if query.metadata.message_type != MessageType::Query {
         return None;
@@ -58,7 +69,7 @@ pub(super) fn answer(
         // What nobody asks honestly is not answered at length.
         for question in &query.queries {
             if let Some(ledger) = ledger {
-                ledger.question(plain(question.name()), question.query_type().to_string(), resolver);
+                ledger.question(plain(question.name()), question.query_type().to_string(), asked);
             }
         }
         response.metadata.response_code = ResponseCode::FormErr;
@@ -66,7 +77,7 @@ pub(super) fn answer(
         for question in &query.queries {
             let name = plain(question.name());
             if let Some(ledger) = ledger {
-                ledger.question(name.clone(), question.query_type().to_string(), resolver);
+                ledger.question(name.clone(), question.query_type().to_string(), asked);
             }
             match records(question, &name, with_ipv6, ledger) {
                 Ok(record) => response.answers.extend(record),
@@ -152,7 +163,7 @@ mod tests {
         let mut query = Message::query();
         query.metadata.recursion_desired = true;
         query.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
-        let (bytes, questions) = answer(&query.to_vec().unwrap(), with_ipv6, None, None).unwrap();
+        let (bytes, questions) = answer(&query.to_vec().unwrap(), with_ipv6, Asked::default(), None).unwrap();
         assert_eq!(questions, 1);
         let response = Message::from_vec(&bytes).unwrap();
         assert_eq!(response.metadata.id, query.metadata.id);
@@ -191,7 +202,7 @@ mod tests {
 
     #[test]
     fn other_bytes_are_no_query() {
-        assert!(answer(b"", true, None, None).is_none());
-        assert!(answer(b"GET / HTTP/1.1\r\n\r\n", true, None, None).is_none());
+        assert!(answer(b"", true, Asked::default(), None).is_none());
+        assert!(answer(b"GET / HTTP/1.1\r\n\r\n", true, Asked::default(), None).is_none());
     }
 }

@@ -108,6 +108,7 @@ mod tests {
             status: 200,
             hops: Vec::new(),
             note: None,
+            head: Vec::new(),
         };
         Report::Exchange { cell: String::from("c1"), exchange }
     }

@@ -1,5 +1,7 @@
 //! A request's **head**, from raw bytes: header lines in the order and case of the wire, duplicates kept.
 
+use super::proxy;
+
 /// The longest head that is read.
 pub(super) const LONGEST_HEAD: usize = 256 * 1024;
 
@@ -17,6 +19,8 @@ pub(super) struct Head {
     pub(super) version: &'static str,
     /// In wire order and case; bytes that are not UTF-8 are read as Latin-1.
     pub(super) headers: Vec<(String, String)>,
+    /// All of it, as it came.
+    pub(super) raw: Vec<u8>,
 }
 
 /// How the buffer's front reads.
@@ -38,7 +42,9 @@ impl Head {
             let mut headers = vec![httparse::EMPTY_HEADER; room];
             let mut request = httparse::Request::new(&mut headers);
             return match request.parse(bytes) {
-                Ok(httparse::Status::Complete(length)) => Parsed::Complete(Self::read(&request), length),
+                Ok(httparse::Status::Complete(length)) => {
+                    Parsed::Complete(Self::read(&request, &bytes[..length]), length)
+                }
                 Ok(httparse::Status::Partial) => Parsed::Partial,
                 Err(httparse::Error::TooManyHeaders) if room < MOST_HEADERS => {
                     room *= 4;
@@ -55,7 +61,7 @@ impl Head {
         let mut whole = bytes[..end].to_vec();
         whole.extend_from_slice(b"\r\n");
         match Self::parse(&whole) {
-            Parsed::Complete(head, _) => Some(head),
+            Parsed::Complete(head, _) => Some(Self { raw: bytes.to_vec(), ..head }),
             Parsed::Partial | Parsed::Invalid => None,
         }
     }
@@ -75,12 +81,34 @@ impl Head {
         self.values(name).flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
     }
 
-    fn read(request: &httparse::Request<'_, '_>) -> Self {
+    /// Remembers the empty lines that came before it.
+    pub(super) fn begin_with(&mut self, blank: &[u8]) {
+        self.raw.splice(..0, blank.iter().copied());
+    }
+
+    /// Whether its bytes follow from what was read of them: single spaces, `Name: value`, CR and LF behind each line, and
+    /// nothing in an absolute target that is not told of it.
+    pub(super) fn is_plain(&self) -> bool {
+        let mut rest = self.raw.as_slice();
+        let mut next = |part: &str| {
+            let after = rest.strip_prefix(part.as_bytes());
+            rest = after.unwrap_or(rest);
+            after.is_some()
+        };
+        proxy::absolute(&self.target).is_none_or(|absolute| absolute.spelt() == self.target)
+            && [&self.method, " ", &self.target, " HTTP/", self.version, "\r\n"].into_iter().all(&mut next)
+            && self.headers.iter().all(|(name, value)| [name, ": ", value, "\r\n"].into_iter().all(&mut next))
+            && next("\r\n")
+            && rest.is_empty()
+    }
+
+    fn read(request: &httparse::Request<'_, '_>, raw: &[u8]) -> Self {
         Self {
             method: request.method.unwrap_or_default().to_owned(),
             target: request.path.unwrap_or_default().to_owned(),
             version: if request.version == Some(0) { "1.0" } else { "1.1" },
             headers: request.headers.iter().map(|line| (line.name.to_owned(), text(line.value))).collect(),
+            raw: raw.to_vec(),
         }
     }
 }
@@ -105,6 +133,31 @@ mod tests {
         let lines: Vec<_> = head.headers.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(lines, ["hOST=a", "X-B=1", "x-a=2", "X-B=3", "X-L=é"]);
         assert_eq!(head.values("x-b").collect::<Vec<_>>(), ["1", "3"]);
+    }
+
+    #[test]
+    fn bytes_that_do_not_follow_from_what_was_read_are_noticed() {
+        let plain = |raw: &[u8]| match Head::parse(raw) {
+            Parsed::Complete(head, _) => head.is_plain(),
+            other => panic!("{other:?}"),
+        };
+        assert!(plain(b"POST /v1 HTTP/1.1\r\nhOST: a\r\nX-B: \xc3\xa9\r\n\r\nbody"));
+        assert!(plain(b"GET http://h:8080/ HTTP/1.0\r\n\r\n"));
+        for odd in [
+            &b"GET / HTTP/1.1\nA: b\r\n\r\n"[..],
+            b"GET / HTTP/1.1\r\nA: b\n\r\n",
+            b"GET / HTTP/1.1\r\nA:b\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA:  b\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA:\tb\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA: b \r\n\r\n",
+            b"GET / HTTP/1.1\r\nA: b\r\n\n",
+            b"GET / HTTP/1.1\r\nA: \xe9\r\n\r\n",
+            b"GET http://me:secret@h/ HTTP/1.1\r\n\r\n",
+            b"GET http://H/ HTTP/1.1\r\n\r\n",
+            b"GET http://h:80/ HTTP/1.1\r\n\r\n",
+        ] {
+            assert!(!plain(odd), "{}", odd.escape_ascii());
+        }
     }
 
     #[test]

@@ -17,6 +17,9 @@ use super::tee::Tee;
 use super::websocket;
 use crate::capture::{Hop, HopForm, Via};
 
+/// Bytes of empty lines before a request that are kept.
+const MOST_BLANK: usize = 64;
+
 /// What follows on a stream once HTTP/1 is done with it.
 #[derive(Debug)]
 pub(super) enum Next {
@@ -96,16 +99,11 @@ pub(super) async fn serve(
         let whole = received.end == End::Whole;
         let keep = whole && keeps_alive(&head) && !body::has_both_framings(&head);
         let reply = match received.end {
-            End::Whole => Some(shared.stub.answer(
-                &Request {
-                    method: &head.method,
-                    host: &named.host,
-                    target: &named.target,
-                    headers: &head.headers,
-                    body: &received.bytes,
-                },
-                ledger.attempts(),
-            )),
+            End::Whole => {
+                let (method, host, target) = (head.method.as_str(), named.host.as_str(), named.target.as_str());
+                let request = Request { method, host, target, headers: &head.headers, body: &received.bytes };
+                Some(shared.answer(&request, place, ledger))
+            }
             End::CutShort => None,
             End::TooLarge => Some(Reply::empty(413)),
             End::Malformed => Some(Reply::empty(400)),
@@ -128,10 +126,12 @@ pub(super) async fn serve(
 async fn front(stream: &mut Tee) -> Front {
     let mut began = None;
     let mut looked_at = 0;
+    let mut blank = Vec::new();
     loop {
-        let blank = stream.buffer().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         if looked_at == 0 {
-            stream.consume(blank);
+            let ends = stream.buffer().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            blank.extend_from_slice(&stream.buffer()[..ends.min(MOST_BLANK - blank.len())]);
+            stream.consume(ends);
         }
         let buffer = stream.buffer();
         if !buffer.is_empty() {
@@ -139,8 +139,9 @@ async fn front(stream: &mut Tee) -> Front {
             // Parsed only once its end is there, so that a head that trickles in costs no more than its length.
             if ends_within(buffer, looked_at) {
                 match Head::parse(buffer) {
-                    Parsed::Complete(head, length) => {
+                    Parsed::Complete(mut head, length) => {
                         stream.consume(length);
+                        head.begin_with(&blank);
                         return Front::Head(head, began.unwrap_or_else(Instant::now));
                     }
                     Parsed::Partial => {}
@@ -240,13 +241,12 @@ fn record(
     ledger: &Ledger,
 ) -> WireExchange {
     let note = note(head, received.end);
+    let raw = raw(head, &received.framing, ledger);
     let mut headers = head.headers.clone();
     headers.extend(received.trailers);
     let mut hops = place.hops.clone();
     if proxy::absolute(&head.target).is_some() {
-        let own = head.headers.iter().filter(|(name, _)| proxy::is_for_the_proxy(name));
-        let toward = format!("{}:{}", named.host, named.port);
-        hops.push(Hop { form: HopForm::Absolute, secure: place.secure, toward, headers: own.cloned().collect() });
+        hops.push(proxy::absolute_hop(&head.headers, &named.host, named.port, place.secure));
     }
     WireExchange {
         at: ledger.at(began),
@@ -264,7 +264,21 @@ fn record(
         status,
         hops,
         note,
+        head: raw,
     }
+}
+
+/// The bytes of a head, and of what frames its chunks, where what is recorded of it does not give them back.
+fn raw(head: &Head, framing: &[u8], ledger: &Ledger) -> Vec<u8> {
+    if framing.is_empty() && head.is_plain() {
+        return Vec::new();
+    }
+    let raw = [&head.raw, framing].concat();
+    if ledger.limits().body(raw.len()) < raw.len() {
+        ledger.limits().drop("bytes of heads", raw.len() as u64);
+        return Vec::new();
+    }
+    raw
 }
 
 /// What is odd about a request's body, or was not kept of it.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http_body_util::{BodyExt as _, StreamBody};
@@ -15,10 +15,13 @@ use super::connection::{self, MOST_LAYERS, Place, Shared};
 use super::http::resolve_authority;
 use super::ledger::Ledger;
 use super::protocol::WireExchange;
-use super::proxy::Authority;
+use super::proxy::{self, Authority};
 use super::reply::{Payload, Reply, Request};
 use super::tee::Tee;
-use crate::capture::{Hop, HopForm};
+use crate::capture::{Hop, HopForm, Via};
+
+/// How long what was said has to leave before its stream breaks: a reset overtakes it, and takes it along.
+const BEFORE_BREAKING: Duration = Duration::from_millis(50);
 
 type Body = StreamBody<BoxStream<'static, Result<Frame<Bytes>, std::io::Error>>>;
 
@@ -62,18 +65,24 @@ async fn exchange(
         return Ok(respond(Reply::empty(connect(&mut request, place, shared, &ledger))));
     }
     let (head, body) = request.into_parts();
-    let scheme = if place.secure { "https" } else { "http" };
     let authority = head.uri.authority().and_then(|authority| Authority::parse(authority.as_str()));
     let host_header = head.headers.get("host").and_then(|value| value.to_str().ok()).and_then(Authority::parse);
+    let absolute = authority.as_ref().and_then(|authority| beyond(&head.uri, authority, &place, &ledger));
+    let scheme = absolute.unwrap_or(if place.secure { "https" } else { "http" });
     let (host, port) = resolve_authority(authority.or(host_header), scheme, &place, &ledger);
     let target = head.uri.path_and_query().map_or_else(|| String::from("/"), ToString::to_string);
     let headers = lines(&head.headers);
+    let (mut hops, mut via) = (place.hops.clone(), place.via());
+    if absolute.is_some() {
+        via = if hops.is_empty() { Via::Absolute } else { via };
+        hops.push(proxy::absolute_hop(&headers, &host, port, place.secure));
+    }
 
     let (bytes, whole, note) = collect(body, &ledger).await;
     let request =
         Request { method: head.method.as_str(), host: &host, target: &target, headers: &headers, body: &bytes };
     let reply = if whole {
-        Some(shared.stub.answer(&request, ledger.attempts()))
+        Some(shared.answer(&request, &place, &ledger))
     } else {
         // Larger than what is kept, or cut short.
         note.is_some().then(|| Reply::empty(413))
@@ -84,7 +93,7 @@ async fn exchange(
         host: host.clone(),
         port,
         dialled: place.dialled.to_string(),
-        via: place.via(),
+        via,
         version: String::from("2"),
         method: head.method.to_string(),
         target: target.clone(),
@@ -92,11 +101,30 @@ async fn exchange(
         length: 0,
         body: bytes,
         status: reply.as_ref().map_or(0, |reply| reply.status),
-        hops: place.hops.clone(),
+        hops,
         note,
+        // There are no bytes of it: names and values are compressed.
+        head: Vec::new(),
     };
     ledger.exchange(exchange).await;
     Ok(respond(reply.unwrap_or_else(|| Reply::empty(400))))
+}
+
+/// The scheme of a request that is to go on from here, as to a proxy: what HTTP/1 says by the absolute form of its target.
+/// Here every request has a scheme and an authority, so that it shows only where both are others than the connection's.
+/// (In the clear, a request of the same scheme to a foreign authority may as well be one whose name was resolved elsewhere.)
+fn beyond(uri: &hyper::Uri, authority: &Authority, place: &Place, ledger: &Ledger) -> Option<&'static str> {
+    let scheme = match (uri.scheme_str()?, place.secure) {
+        ("http", true) => "http",
+        ("https", false) => "https",
+        _ => return None,
+    };
+    let address = place.dialled.ip();
+    let own = [place.server_name.clone(), ledger.name_of(address), Some(address.to_string())];
+    let tunnel = place.tunnel.as_ref().map(|tunnel| tunnel.host.as_str());
+    let is_own =
+        own.iter().flatten().map(String::as_str).chain(tunnel).any(|own| own.eq_ignore_ascii_case(&authority.host));
+    (!is_own).then_some(scheme)
 }
 
 /// Opens a tunnel on the request's stream; gives the status to answer with. What comes in it is served beside the
@@ -135,17 +163,26 @@ async fn collect(mut body: Incoming, ledger: &Ledger) -> (Vec<u8>, bool, Option<
     (bytes, true, None)
 }
 
+/// What a stream breaks by.
+async fn breaking() -> Result<Frame<Bytes>, std::io::Error> {
+    tokio::time::sleep(BEFORE_BREAKING).await;
+    Err(std::io::ErrorKind::ConnectionReset.into())
+}
+
 fn respond(reply: Reply) -> hyper::Response<Body> {
     let parts = match reply.payload {
+        // Where it breaks off, it is to break in its middle.
+        Payload::Bytes(bytes) if reply.cut => {
+            bytes.chunks(bytes.len().div_ceil(2).max(1)).map(Bytes::copy_from_slice).collect()
+        }
         Payload::Bytes(bytes) => vec![Bytes::from(bytes)],
         Payload::Events(events) => events.into_iter().map(Bytes::from).collect(),
         Payload::Frames(frames) => frames.into_iter().map(Bytes::from).collect(),
     };
     let whole = parts.len();
     let kept = if reply.cut { whole / 2 } else { whole };
-    let broken = reply.cut.then(|| Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
-    let frames = parts.into_iter().take(kept).map(|part| Ok(Frame::data(part)));
-    let frames = stream::iter(frames.chain(broken)).boxed();
+    let frames = stream::iter(parts.into_iter().take(kept).map(|part| Ok(Frame::data(part))));
+    let frames = if reply.cut { frames.chain(stream::once(breaking())).boxed() } else { frames.boxed() };
     let mut response = hyper::Response::new(StreamBody::new(frames));
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status).unwrap_or(hyper::StatusCode::NOT_FOUND);
     for (name, value) in &reply.headers {

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::dns::Asked;
 use super::frame;
 use super::limits::Limits;
 use super::protocol::{Report, WireExchange};
@@ -221,10 +222,10 @@ impl Ledger {
         }
     }
 
-    /// Reports a DNS question, the first time it is asked of this resolver.
-    pub(super) fn question(&self, name: String, kind: String, resolver: Option<IpAddr>) {
-        let mut question =
-            DnsQuestion { at: Seconds::default(), name, kind, resolver: resolver.map(|address| address.to_string()) };
+    /// Reports a DNS question, the first time it is asked of this resolver in this way.
+    pub(super) fn question(&self, name: String, kind: String, asked: Asked) {
+        let resolver = asked.resolver.map(|address| address.to_string());
+        let mut question = DnsQuestion { at: Seconds::default(), name, kind, resolver, transport: asked.transport };
         let mut asked = lock(&self.asked);
         if asked.contains(&question) {
             return;

@@ -15,6 +15,7 @@ mod body;
 pub mod client;
 mod connection;
 mod dns;
+mod doh;
 #[doc(hidden)]
 pub mod entry;
 mod error;

@@ -155,4 +155,7 @@ pub struct WireExchange {
     /// What was not kept, and why.
     #[serde(default)]
     pub note: Option<String>,
+    /// Raw bytes of head and framing, where the rest does not give them back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub head: Vec<u8>,
 }

@@ -2,6 +2,8 @@
 //! absolute URL. All are brought to scheme, host, port and origin form; which one it was is kept as
 //! [`Via`](crate::capture::Via).
 
+use crate::capture::{Hop, HopForm};
+
 /// A host and, if named, a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authority {
@@ -47,6 +49,17 @@ pub(super) struct Absolute {
     pub(super) target: String,
 }
 
+impl Absolute {
+    /// How it is written by who knows no more than what a request's record has.
+    pub(super) fn spelt(&self) -> String {
+        let Self { scheme, authority: Authority { host, port }, target } = self;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let port =
+            port.filter(|port| *port != default_port(scheme)).map_or_else(String::new, |port| format!(":{port}"));
+        format!("{scheme}://{host}{port}{target}")
+    }
+}
+
 /// Takes an absolute request target apart; `None` for any other form.
 pub(super) fn absolute(target: &str) -> Option<Absolute> {
     let (scheme, rest) = target.split_once("://")?;
@@ -63,8 +76,14 @@ pub(super) fn absolute(target: &str) -> Option<Absolute> {
 }
 
 /// Whether a header line is for a proxy and not for whom the request goes to.
-pub(super) fn is_for_the_proxy(name: &str) -> bool {
+fn is_for_the_proxy(name: &str) -> bool {
     name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("proxy-"))
+}
+
+/// The hop of a request that asks a proxy by the absolute form, with those of its header lines that are for the proxy.
+pub(super) fn absolute_hop(headers: &[(String, String)], host: &str, port: u16, secure: bool) -> Hop {
+    let own = headers.iter().filter(|(name, _)| is_for_the_proxy(name));
+    Hop { form: HopForm::Absolute, secure, toward: format!("{host}:{port}"), headers: own.cloned().collect() }
 }
 
 /// The port that a scheme means when none is named.

@@ -99,7 +99,7 @@ pub(super) fn receive_now(socket: &UdpSocket) -> io::Result<Datagram> {
 /// Answers a datagram at once: nothing of it outlives this call, so nothing of it can be late.
 pub(super) fn respond(socket: &UdpSocket, datagram: &Datagram, shared: &Shared, ledger: Option<&Ledger>) {
     let Some((response, _)) =
-        dns::answer(&datagram.bytes, shared.ipv6_names, datagram.to.map(Dialled::address), ledger)
+        dns::answer(&datagram.bytes, shared.ipv6_names, datagram.to.map(Dialled::address).into(), ledger)
     else {
         if let Some(ledger) = ledger {
             ledger.connection(not_dns(socket, datagram, ledger));
@@ -165,7 +165,7 @@ pub(super) async fn serve_stream(mut stream: Tee, resolver: IpAddr, shared: &Sha
             continue;
         };
         let query = &stream.buffer()[2..2 + length];
-        let Some((response, asked)) = dns::answer(query, shared.ipv6_names, Some(resolver), Some(ledger)) else {
+        let Some((response, asked)) = dns::answer(query, shared.ipv6_names, Some(resolver).into(), Some(ledger)) else {
             break;
         };
         stream.consume(2 + length);

@@ -1,10 +1,11 @@
 //! **`WebSocket`s**, where the scenario accepts them: every message of the agent's is recorded like a request, and one that
-//! asks a model is answered as that request would be, an event a message.
+//! asks a model is answered as that request would be, an event a message, a failure as an event of its own.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
@@ -14,7 +15,7 @@ use super::head::Head;
 use super::http::Named;
 use super::ledger::Ledger;
 use super::protocol::WireExchange;
-use super::reply::{Payload, Request};
+use super::reply::{Payload, Reply, Request};
 use super::tee::Tee;
 
 /// The longest message that is taken.
@@ -86,13 +87,18 @@ pub(super) async fn serve(stream: Tee, named: Named, place: &Place, shared: &Arc
                 status: reply.as_ref().map_or(0, |reply| reply.status),
                 hops: place.hops.clone(),
                 note,
+                head: Vec::new(),
             })
             .await;
         let Some(reply) = reply else { return };
-        for text in said(&reply.payload) {
+        for text in said(&reply) {
             if socket.send(Message::text(text)).await.is_err() {
                 return;
             }
+        }
+        // The stream breaks without a word of farewell.
+        if reply.cut {
+            return;
         }
     }
 }
@@ -100,7 +106,7 @@ pub(super) async fn serve(stream: Tee, named: Named, place: &Place, shared: &Arc
 /// The message as a request whose answer is a stream: here it cannot be anything else, so it need not be asked for.
 fn streaming(message: &[u8]) -> Vec<u8> {
     match serde_json::from_slice(message) {
-        Ok(serde_json::Value::Object(mut members)) => {
+        Ok(Value::Object(mut members)) => {
             members.insert(String::from("stream"), true.into());
             serde_json::to_vec(&members).unwrap_or_default()
         }
@@ -108,9 +114,25 @@ fn streaming(message: &[u8]) -> Vec<u8> {
     }
 }
 
-/// What is said in return: the data of a stream's events. Anything else has no form here.
-fn said(payload: &Payload) -> Vec<String> {
-    let Payload::Events(events) = payload else { return Vec::new() };
+/// What is said in return: the data of a stream's events, half of them where the script cuts it; a failure as one event.
+/// Anything else has no form here.
+fn said(reply: &Reply) -> Vec<String> {
+    let events = match &reply.payload {
+        Payload::Events(events) => events,
+        Payload::Bytes(body) => return failure(reply.status, body).into_iter().collect(),
+        Payload::Frames(_) => return Vec::new(),
+    };
     let data = events.iter().flat_map(|event| event.lines()).filter_map(|line| line.strip_prefix("data: "));
-    data.filter(|data| *data != "[DONE]").map(str::to_owned).collect()
+    let mut said: Vec<String> = data.filter(|data| *data != "[DONE]").map(str::to_owned).collect();
+    if reply.cut {
+        said.truncate(said.len() / 2);
+    }
+    said
+}
+
+/// The event that tells a failure: what the answer's body says of it, with the status that an answer would have had.
+fn failure(status: u16, body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let error = body.get("error").filter(|_| status >= 400)?;
+    Some(json!({ "type": "error", "status": status, "error": error }).to_string())
 }

@@ -124,6 +124,7 @@ impl Redactor {
             exchange.host = self.text(&exchange.host);
             exchange.target = self.text(&exchange.target);
             exchange.body = self.body(std::mem::take(&mut exchange.body));
+            exchange.head = exchange.head.take().map(|head| Body::new(self.head(&head.bytes)));
             for (name, value) in &mut exchange.headers {
                 *value = self.header(name, value);
             }
@@ -162,7 +163,7 @@ impl Redactor {
 
     fn header(&self, name: &str, value: &str) -> String {
         let open = self.text(value);
-        if !HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+        if !is_credential(name) {
             return open;
         }
         if name.eq_ignore_ascii_case("cookie") {
@@ -178,6 +179,45 @@ impl Redactor {
                 format!("{scheme} {}", self.blank(rest))
             }
             _ => self.blank(value),
+        }
+    }
+
+    /// Raw bytes of a head: a line with a credential loses it as the parsed line does, and the white space around it stays.
+    fn head(&self, raw: &[u8]) -> Vec<u8> {
+        let mut open = Vec::with_capacity(raw.len());
+        let mut in_request_line = true;
+        for line in raw.split_inclusive(|byte| *byte == b'\n') {
+            let text = String::from_utf8_lossy(line);
+            let is_blank = text.trim().is_empty();
+            if in_request_line && !is_blank {
+                in_request_line = false;
+                open.extend(self.request_line(line));
+                continue;
+            }
+            let credential = text.split_once(':').filter(|(name, _)| is_credential(name.trim()));
+            let Some((name, rest)) = credential else {
+                open.extend(self.bytes(line).unwrap_or_else(|| line.to_vec()));
+                continue;
+            };
+            let (before, value) = rest.split_at(rest.len() - rest.trim_start().len());
+            let value = value.trim_end();
+            let after = &rest[before.len() + value.len()..];
+            open.extend(format!("{name}:{before}{}{after}", self.header(name.trim(), value)).into_bytes());
+        }
+        open
+    }
+
+    /// A request line: what an absolute target identifies by is a credential, and stands nowhere else in the record.
+    fn request_line(&self, line: &[u8]) -> Vec<u8> {
+        let text = String::from_utf8_lossy(line);
+        let authority = text.split_once("://").and_then(|(scheme, rest)| {
+            let end = rest.find(['/', '?', '#', ' ', '\r', '\n']).unwrap_or(rest.len());
+            let (user, _) = rest[..end].rsplit_once('@')?;
+            Some((scheme, user, &rest[user.len()..]))
+        });
+        match authority {
+            Some((scheme, user, rest)) => self.text(&format!("{scheme}://{}{rest}", self.blank(user))).into_bytes(),
+            None => self.bytes(line).unwrap_or_else(|| line.to_vec()),
         }
     }
 
@@ -203,6 +243,11 @@ impl Redactor {
                 .into_owned()
         })
     }
+}
+
+/// Whether a header of this name holds a credential.
+fn is_credential(name: &str) -> bool {
+    HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
 /// Whether a variable of this name holds a secret.
@@ -324,6 +369,24 @@ mod tests {
         assert!(String::from_utf8_lossy(&open.connections[0].first_bytes).ends_with("Basic ⟨secret proxy 1⟩"));
         let level = redactor.scenario(&scenario).factors[0].levels[1].label().to_owned();
         assert_eq!(level, "http://bob:⟨secret proxy 1⟩@proxy.example:3128");
+    }
+
+    #[test]
+    fn raw_heads_lose_what_parsed_ones_do_and_keep_their_white_space() {
+        let (_, redactor) = redactor(&[("DEMO_KEY", "sk-dummy-123")]);
+        let raw = b"GET http://bob:hunter2@h/?k=sk-dummy-123 HTTP/1.1\nX-API-Key:\tsk-other-456 \r\n\
+            authorization:Bearer  abcdefgh\nCookie: a=1; session=secretive\r\nX-Note:  sk-dummy-123\n\
+            X-L: \xe9\r\n\n5;x=sk-dummy-123\r\nProxy-Authorization:Basic dTpw\r\nCook";
+        let open = redactor.head(raw);
+        let shown = "GET http://⟨redacted 11⟩@h/?k=⟨secret DEMO_KEY⟩ HTTP/1.1\nX-API-Key:\t⟨redacted 12⟩ \r\n\
+            authorization:Bearer ⟨redacted 9⟩\nCookie: a=⟨redacted 1⟩; session=⟨redacted 9⟩\r\nX-Note:  ⟨secret DEMO_KEY⟩\n\
+            X-L: \u{fffd}\r\n\n5;x=⟨secret DEMO_KEY⟩\r\nProxy-Authorization:Basic ⟨redacted 4⟩\r\nCook";
+        assert_eq!(String::from_utf8_lossy(&open), shown);
+        assert_eq!(redactor.head(&open), open, "twice is once");
+        let mut capture = testing::capture();
+        capture.exchanges[0].head = Some(Body::new(&raw[..]));
+        let kept = redactor.capture(capture).exchanges[0].head.take();
+        assert_eq!(kept, Some(Body::new(open)));
     }
 
     #[test]

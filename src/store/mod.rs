@@ -5,7 +5,7 @@
 //! manifest.json     what is needed to do the run again
 //! plan.jsonl        the cells, in plan order, as each round planned them
 //! cells.jsonl.zst   one record a cell, one zstd frame a line, in plan order
-//! raw/              bodies, <sha256>.zst (the only part that is not meant to be shared)
+//! raw/              bodies, and heads that are spelt oddly, <sha256>.zst (the only part that is not meant to be shared)
 //! findings.json     what was found
 //! observed.json.zst what each cell showed at the findings' places, so that reports need not read the bodies again
 //! report.md         the same for people

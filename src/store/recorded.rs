@@ -257,6 +257,7 @@ fn capture(folder: &Path, stored: StoredCapture<'_>) -> Result<Capture, StoreErr
     for exchange in stored.exchanges {
         exchanges.push(Exchange {
             body: body(folder, &exchange.body)?,
+            head: exchange.head.map(|head| body(folder, &head)).transpose()?,
             at: exchange.at,
             scheme: exchange.scheme.into_owned(),
             host: exchange.host.into_owned(),

@@ -36,7 +36,7 @@ pub(super) struct Line<'a> {
     pub(super) failure: Option<Cow<'a, EngineFailure>>,
 }
 
-/// A body that stands in `raw/`.
+/// A body, or a head, that stands in `raw/`.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredBody<'a> {
     pub(super) sha256: Cow<'a, str>,
@@ -62,6 +62,8 @@ pub(super) struct StoredExchange<'a> {
     pub(super) hops: Cow<'a, [Hop]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) note: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) head: Option<StoredBody<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -165,7 +167,8 @@ impl Packer {
     }
 
     fn store_bodies(&self, capture: &Capture) -> Result<(), StoreError> {
-        let bodies = capture.exchanges.iter().map(|exchange| &exchange.body);
+        let bodies =
+            capture.exchanges.iter().flat_map(|exchange| [Some(&exchange.body), exchange.head.as_ref()]).flatten();
         for body in bodies.chain([&capture.stdout, &capture.stderr]).filter(|body| !body.bytes.is_empty()) {
             if self.lock().contains(&body.sha256) {
                 continue;
@@ -210,6 +213,7 @@ impl<'a> StoredCapture<'a> {
             status: exchange.status,
             hops: Cow::Borrowed(&exchange.hops),
             note: exchange.note.as_deref().map(Cow::Borrowed),
+            head: exchange.head.as_ref().map(StoredBody::of),
         });
         Self {
             started_unix_ms: capture.started_unix_ms,
@@ -261,7 +265,7 @@ pub(super) fn body_path(folder: &Path, sha256: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::{Change, ConnectionKind, Exchange, HelloDetail, HopForm};
+    use crate::capture::{Change, ConnectionKind, DnsTransport, Exchange, HelloDetail, HopForm};
     use crate::cell::{Assignment, CellId, Phase};
     use crate::store::recorded::{Recorded, Stored as _};
     use proptest::prelude::*;
@@ -299,6 +303,7 @@ mod tests {
                 status,
                 hops: vec![Hop { form: HopForm::Socks5, secure: true, toward: "h:1".into(), headers: Vec::new() }],
                 note: Some("cut".into()),
+                head: Some(Body::new(&b"GET / HTTP/1.1\n\n"[..])).filter(|_| status % 2 == 0),
             })
     }
 
@@ -334,6 +339,7 @@ mod tests {
                             name: text.clone(),
                             kind: "A".into(),
                             resolver: name.clone(),
+                            transport: DnsTransport::Https,
                         }],
                         tls: vec![TlsHello {
                             at: wall,

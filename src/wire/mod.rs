@@ -41,6 +41,8 @@ pub enum Operation {
     CountTokens,
     /// The models that there are.
     ListModels,
+    /// One model, which the request names.
+    ShowModel,
 }
 
 /// Recognises a model request by its method and the shape of its path, on any host and below any prefix, so that base
@@ -61,6 +63,7 @@ pub fn recognise(method: &str, target: &str, anthropic: bool) -> Option<(Dialect
         "POST" if path.ends_with(":countTokens") => Some((Dialect::Gemini, Operation::CountTokens)),
         "POST" if path.ends_with("/api/chat") => Some((Dialect::Ollama, Operation::Generate)),
         "GET" if path.ends_with("/api/tags") => Some((Dialect::Ollama, Operation::ListModels)),
+        "POST" if path.ends_with("/api/show") => Some((Dialect::Ollama, Operation::ShowModel)),
         "POST" if path.ends_with("/invoke") && model_of(target).is_some() => {
             Some((Dialect::AnthropicBedrock, Operation::Generate))
         }
@@ -76,11 +79,29 @@ pub fn recognise(method: &str, target: &str, anthropic: bool) -> Option<(Dialect
         "GET" if path.ends_with("/v1beta/models") => Some((Dialect::Gemini, Operation::ListModels)),
         "GET" if path.ends_with("/models") && anthropic => Some((Dialect::AnthropicMessages, Operation::ListModels)),
         "GET" if path.ends_with("/models") => Some((Dialect::OpenAiChat, Operation::ListModels)),
+        "GET" => one_model(path, anthropic).map(|dialect| (dialect, Operation::ShowModel)),
         _ => None,
     }
 }
 
-/// The model that a path names, where it does: `/model/NAME/invoke`, `/models/NAME:verb`.
+/// The dialect in which a path asks for one model: `/v1/models/NAME`. Other services have models of their own under other
+/// paths, so that the version before it must be there where anything is.
+fn one_model(path: &str, anthropic: bool) -> Option<Dialect> {
+    let (before, name) = path.split_once("/models/")?;
+    let version = before.rsplit('/').next().unwrap_or_default();
+    let is_version =
+        version.strip_prefix('v').is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()));
+    if name.is_empty() || !(before.is_empty() || is_version) {
+        return None;
+    }
+    Some(match version {
+        "v1beta" => Dialect::Gemini,
+        _ if anthropic => Dialect::AnthropicMessages,
+        _ => Dialect::OpenAiChat,
+    })
+}
+
+/// The model that a path names, where it does: `/model/NAME/invoke`, `/models/NAME:verb`, `/models/NAME`.
 #[must_use]
 pub fn model_of(target: &str) -> Option<String> {
     let path = target.split(['?', '#']).next().unwrap_or_default();
@@ -92,6 +113,14 @@ pub fn model_of(target: &str) -> Option<String> {
     };
     let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
     (!name.is_empty()).then(|| name.into_owned())
+}
+
+/// The model that a path asks to be shown, all of its name: it may have slashes and colons of its own.
+#[must_use]
+pub fn model_shown(target: &str) -> String {
+    let path = target.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    let name = path.split_once("/models/").map_or("", |(_, name)| name);
+    percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned()
 }
 
 /// What a model request asks for.
@@ -214,12 +243,20 @@ mod tests {
         assert_eq!(model_of("/v1beta/models/m:generateContent").as_deref(), Some("m"));
         assert_eq!(model_of("/v1/messages"), None);
         assert_eq!(recognise("GET", "/v1/models", false), Some((Dialect::OpenAiChat, Operation::ListModels)));
+        let shown = |dialect| Some((dialect, Operation::ShowModel));
+        assert_eq!(recognise("GET", "/v1/models/m-1", false), shown(Dialect::OpenAiChat));
+        assert_eq!(recognise("GET", "/team/v1/models/vendor/m?x=y", true), shown(Dialect::AnthropicMessages));
+        assert_eq!(recognise("GET", "/v1beta/models/m", false), shown(Dialect::Gemini));
+        assert_eq!(recognise("POST", "/api/show", false), shown(Dialect::Ollama));
+        assert_eq!(model_shown("/team/v1/models/vendor/m%3A1:free?x=y"), "vendor/m:1:free");
         for (method, target) in [
             ("GET", "/v1/messages"),
             ("POST", "/v1/message"),
             ("POST", "/log?x=/messages"),
             ("POST", "/"),
             ("POST", "/invoke"),
+            ("GET", "/api/models/m"),
+            ("GET", "/shop/models/m"),
         ] {
             assert_eq!(recognise(method, target, false), None, "{method} {target}");
         }

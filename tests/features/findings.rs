@@ -79,7 +79,7 @@ fn agent(run: &mut Run, marked: bool) -> Capture {
     let mut capture = run.capture(exchanges);
     if marked {
         let name = String::from("beacon.example");
-        capture.dns.push(DnsQuestion { at: Seconds(0), name, kind: "A".into(), resolver: None });
+        capture.dns.push(DnsQuestion { at: Seconds(0), name, kind: "A".into(), ..DnsQuestion::default() });
         capture.outcome = Outcome::Exited { code: 3 };
     }
     capture

@@ -372,7 +372,12 @@ fn an_unset_level_has_the_agents_default_and_a_lone_level_is_an_echo() {
         let mut capture = run.capture(vec![exchange]);
         let name = capture.exchanges[0].host.clone();
         for name in [name.as_str(), "telemetry.example.net"] {
-            capture.dns.push(DnsQuestion { at: Seconds(0), name: name.to_owned(), kind: "A".into(), resolver: None });
+            capture.dns.push(DnsQuestion {
+                at: Seconds(0),
+                name: name.to_owned(),
+                kind: "A".into(),
+                ..DnsQuestion::default()
+            });
         }
         capture
     };

@@ -1,6 +1,9 @@
 //! **Structure**: keys, tools, messages, headers, requests, names, connections, the process and its files.
 
-use parallax::capture::{Body, Capture, Change, Connection, DnsQuestion, FileChange, Outcome, Seconds, TlsHello, Via};
+use parallax::capture::{
+    Body, Capture, Change, Connection, DnsQuestion, FileChange, HelloDetail, Hop, HopForm, Outcome, Seconds, TlsHello,
+    Via,
+};
 use parallax::finding::Class::{Behavioural, Covert, Overt, Structural};
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
@@ -165,6 +168,94 @@ fn names_case_order_and_doubles_of_headers_are_found() {
     });
 }
 
+/// A request whose head came as these bytes.
+fn spelt(run: &mut Run, raw: &str) -> Capture {
+    let (id, user) = (run.uuid(), run.level(USER, &USERS).to_owned());
+    let mut exchange = run.post("/v1/messages", vec![("X-Request-Id", id.clone()), ("X-User", user.clone())], "{}");
+    let raw = raw.replace("ID", &id).replace("USER", &user);
+    exchange.head = Some(Body::new(raw.into_bytes())).filter(|raw| !raw.bytes.is_empty());
+    run.capture(vec![exchange])
+}
+
+#[test]
+fn white_space_and_line_ends_of_a_head_are_found() {
+    let usual = "POST /v1/messages HTTP/1.1\r\nHost: h\r\nX-Request-Id: ID\r\nX-User: USER\r\n\r\n";
+    for (what, place, odd) in [
+        ("a space more", "spaces around host", usual.replace("Host: h", "Host:  h")),
+        ("a space less", "spaces around x-user", usual.replace("X-User: ", "X-User:")),
+        ("a tab for a space", "spaces around host", usual.replace("Host: ", "Host:\t")),
+        ("a space behind", "spaces around x-request-id", usual.replace("ID\r", "ID \r")),
+        ("one bare line feed", "spaces around host", usual.replace("h\r\n", "h\n")),
+        ("bare line feeds", "ends of lines", usual.replace('\r', "")),
+        ("a bare line feed at the end", "end of the head", usual.replace("\r\n\r\n", "\r\n\n")),
+        ("an empty line before", "before it", format!("\r\n{usual}")),
+        ("an extension of a chunk", "chunks", format!("{usual}1f;a=b\r\n2;a=b\r\n")),
+        ("a trailer's space", "spaces around x-sum", format!("{usual}X-Sum:1\r\n")),
+    ] {
+        // From a head that is not kept, and from one that is, for whatever reason.
+        for plain in ["", usual, &usual.replace("POST /v1", "POST http://me@h/v1")] {
+            mark(what, Covert, place, |run, marked| spelt(run, if marked { odd.as_str() } else { plain }));
+        }
+    }
+    mark("another space than there was", Covert, "spaces around host", |run, marked| {
+        spelt(run, &usual.replace("Host: ", if marked { "Host:\t" } else { "Host:" }))
+    });
+    quiet("a client that never writes a space", |run| spelt(run, &usual.replace(": ", ":")));
+    quiet("chunks of any size", |run| {
+        let size = run.rng.random_range(1..9999);
+        spelt(run, &format!("{usual}{size:x};a=b\r\n"))
+    });
+}
+
+#[test]
+fn what_is_said_to_a_proxy_is_no_spelling_of_the_request() {
+    quiet("a proxy's own lines", |run| {
+        let proxied = run.levels.level(HOSTNAME) == 1;
+        let mut capture =
+            spelt(run, if proxied { "POST / HTTP/1.1\r\nHost: h\r\nProxy-Connection:x\r\n\r\n" } else { "" });
+        let hop = Hop { form: HopForm::Absolute, secure: false, toward: String::from("h:80"), headers: Vec::new() };
+        // The way is the same for all here: only what is said on it differs.
+        capture.exchanges[0].hops = vec![hop];
+        capture
+    });
+}
+
+/// The second request of a conversation: the tool's result, and what the agent says beside it.
+fn conversation(run: &mut Run, beside: &str) -> Capture {
+    let (tools, id) = (serde_json::json!([{"name": "Bash", "input_schema": {}}]), run.uuid());
+    let mut messages = vec![serde_json::json!({"role": "user", "content": "list the files of this folder"})];
+    let body = |messages: &Vec<serde_json::Value>| {
+        json(&serde_json::json!({"model": "m", "messages": messages, "tools": tools, "metadata": {"session": id}}))
+    };
+    let first = run.post("/v1/messages", Vec::new(), &body(&messages));
+    messages.extend([
+        serde_json::json!({"role": "assistant", "content": [
+            {"type": "tool_use", "id": "toolu_01", "name": "Bash", "input": {"command": "ls"}}]}),
+        serde_json::json!({"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": "toolu_01", "content": "a.txt\nb.txt"},
+            {"type": "text", "text": beside}]}),
+    ]);
+    let second = run.post("/v1/messages", Vec::new(), &body(&messages));
+    run.capture(vec![first, second])
+}
+
+#[test]
+fn a_tell_in_a_later_turn_alone_is_found_there() {
+    let place = "POST /v1/messages #1 \u{b7} messages[user#1].content[text#0].text";
+    mark("a sign beside the tool's result", Covert, place, |run, marked| {
+        conversation(run, if marked { "Don\u{2019}t stop yet." } else { "Don't stop yet." })
+    });
+    mark("a word beside the tool's result", Overt, place, |run, marked| {
+        conversation(run, if marked { "Go on, politely." } else { "Go on, briefly." })
+    });
+    let extracted = extract(&runs(9, 8, 40, |run| {
+        let marked = run.levels.level(HOSTNAME) == 1;
+        conversation(run, if marked { "Don\u{2019}t stop yet." } else { "Don't stop yet." })
+    }));
+    let places: Vec<_> = extracted.unexplained().into_iter().map(|(_, known)| known.place.clone()).collect();
+    assert!(places.iter().all(|place| place.contains("#1")), "the first request is the same: {places:?}");
+}
+
 #[test]
 fn requests_that_appear_and_disappear_are_found() {
     let call = |run: &mut Run, path: &str| {
@@ -215,7 +306,8 @@ fn changed(run: &mut Run, change: impl FnOnce(&mut Capture)) -> Capture {
 
 #[test]
 fn hosts_names_and_connections_are_found() {
-    let ask = |name: &str| DnsQuestion { at: Seconds(0), name: name.to_owned(), kind: "A".into(), resolver: None };
+    let ask =
+        |name: &str| DnsQuestion { at: Seconds(0), name: name.to_owned(), kind: "A".into(), ..DnsQuestion::default() };
     mark("a name asked for", Behavioural, "DNS question for beacon.example", |run, marked| {
         changed(run, |capture| {
             capture.dns = vec![ask("static.example")];
@@ -252,6 +344,45 @@ fn hosts_names_and_connections_are_found() {
             changed(run, |capture| capture.tls = vec![hello(sni, &[alpn], &[grease, cipher])])
         });
     }
+    let usual = || HelloDetail {
+        extensions: ["0000", "0010", "000a", "000d"].map(str::to_owned).to_vec(),
+        groups: ["001d", "0017"].map(str::to_owned).to_vec(),
+        signatures: ["0403", "0804"].map(str::to_owned).to_vec(),
+        ja4: String::from("t13d0204h2_0123456789ab_0123456789ab"),
+    };
+    let changes: [(&str, &str, fn(&mut HelloDetail)); 6] = [
+        ("groups", "\u{b7} groups", |detail| detail.groups.insert(0, String::from("11ec"))),
+        ("the order of groups", "\u{b7} groups", |detail| detail.groups.reverse()),
+        ("signature algorithms", "\u{b7} signature algorithms", |detail| drop(detail.signatures.pop())),
+        ("an extension more", "\u{b7} extensions", |detail| detail.extensions.push(String::from("002b"))),
+        ("the order of extensions", "\u{b7} order of extensions", |detail| detail.extensions.swap(1, 2)),
+        ("the digest", "\u{b7} JA4", |detail| detail.ja4.replace_range(..3, "t12")),
+    ];
+    for (what, place, change) in changes {
+        mark(what, Behavioural, place, |run, marked| {
+            let mut detail = usual();
+            if marked {
+                change(&mut detail);
+            }
+            changed(run, |capture| {
+                capture.tls = vec![TlsHello { detail: Some(detail), ..hello("a.example", &["h2"], &["1301"]) }];
+            })
+        });
+    }
+    quiet("extensions in another order each time", |run| {
+        let mut hellos = [usual(), usual()];
+        for detail in &mut hellos {
+            detail.extensions.shuffle(&mut run.rng);
+        }
+        // Two hellos of one client that are the same show nothing of its habit.
+        if hellos[0].extensions == hellos[1].extensions {
+            hellos[1].extensions.reverse();
+        }
+        changed(run, |capture| {
+            let of = |detail| TlsHello { detail: Some(detail), ..hello("a.example", &["h2"], &["1301"]) };
+            capture.tls = hellos.map(of).to_vec();
+        })
+    });
     mark("a bare address", Behavioural, "connection to 203.0.113.9:443", |run, marked| {
         changed(run, |capture| {
             if marked {

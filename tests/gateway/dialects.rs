@@ -82,21 +82,53 @@ async fn a_script_leads_both_dialects_through_a_tool_call() {
 async fn openai_responses_streamed_and_led_through_a_tool_call() {
     let script = vec![
         Turn::Tool { name: String::from("shell"), input: json!({"command": ["ls"]}) },
-        Turn::Text(String::from("done")),
+        Turn::Text(String::from("done, in more than one event")),
     ];
     let lab = Lab::open(script, Vec::new()).await;
     let tools = json!([{"type": "function", "name": "shell", "parameters": {}}]);
     let first = events(&lab.post("/v1/responses", &json!({"stream": true, "tools": tools})).await);
-    let kinds: Vec<_> = first.iter().map(|event| event["type"].as_str().unwrap()).collect();
-    assert_eq!((kinds[0], *kinds.last().unwrap()), ("response.created", "response.completed"));
+    let called = [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "response.output_item.done",
+        "response.completed",
+    ];
+    assert_eq!(sequence(&first), called);
     assert_eq!(said(&first, "/delta"), r#"{"command":["ls"]}"#);
     let call = &first.last().unwrap()["response"]["output"][0];
     // Whether the whole conversation is sent or the server is to know it.
     let output = json!({"type": "function_call_output", "call_id": call["call_id"], "output": "x"});
+    let next = json!({"stream": true, "tools": tools, "input": [call, output]});
+    let next = events(&lab.post("/v1/responses", &next).await);
+    let spoken = [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.completed",
+    ];
+    assert_eq!(sequence(&next), spoken);
+    assert_eq!(said(&next, "/delta"), "done, in more than one event");
     for input in [json!([call, output]), json!([output])] {
         let next = body(&lab.post("/v1/responses", &json!({"tools": tools, "input": input})).await);
-        assert_eq!(next["output"][0]["content"][0]["text"], "done");
+        assert_eq!(next["output"][0]["content"][0]["text"], "done, in more than one event");
     }
+}
+
+/// The kinds of a stream's events, which must be numbered from 0 and agree with the lines that name them.
+fn sequence(events: &[Value]) -> Vec<&str> {
+    for (number, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence_number"], json!(number), "{event}");
+    }
+    events.iter().map(|event| event["type"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -110,6 +142,78 @@ async fn gemini_streamed_and_after_a_schema() {
     let streamed = events(&lab.post("/v1beta/models/m:streamGenerateContent?alt=sse", &json!({})).await);
     assert_eq!(said(&streamed, "/candidates/0/content/parts/0/text"), "OK");
     assert_eq!(said(&streamed, "/candidates/0/finishReason"), "STOP");
+}
+
+#[tokio::test]
+async fn gemini_in_an_array_and_led_through_a_tool_call() {
+    let script = vec![
+        Turn::Tool { name: String::from("shell"), input: json!({"command": "ls"}) },
+        Turn::Text(String::from("done, in more than one object")),
+    ];
+    let lab = Lab::open(script, Vec::new()).await;
+    let tools = json!([{"functionDeclarations": [{"name": "shell", "parameters": {"type": "OBJECT"}}]}]);
+    let stream = "/v1beta/models/m:streamGenerateContent";
+    let first = body(&lab.post(stream, &json!({"tools": tools})).await);
+    let parts = &first[0]["candidates"][0]["content"]["parts"];
+    let call = &parts[0]["functionCall"];
+    assert_eq!((&call["name"], &call["args"]), (&json!("shell"), &json!({"command": "ls"})));
+    assert_eq!(first.as_array().unwrap().len(), 1);
+    let plain = body(&lab.post("/v1beta/models/m:generateContent", &json!({"tools": tools})).await);
+    assert_eq!(plain["candidates"][0]["content"]["parts"], *parts);
+    // Ids of calls are not every client's to keep.
+    for answered in [call.clone(), json!({"name": "shell", "args": {"command": "ls"}})] {
+        let answer = json!({"functionResponse": {"name": "shell", "response": {"output": "x"}}});
+        let contents = json!([
+            {"role": "user", "parts": [{"text": "go"}]},
+            {"role": "model", "parts": [{"functionCall": answered}]},
+            {"role": "user", "parts": [answer]}]);
+        let answer = lab.post(stream, &json!({"tools": tools, "contents": contents})).await;
+        assert!(answer.contains("Content-Type: application/json\r\n"), "{answer}");
+        let next = body(&answer);
+        let objects = next.as_array().unwrap();
+        assert!(objects.len() > 1, "{next}");
+        assert_eq!(said(objects, "/candidates/0/content/parts/0/text"), "done, in more than one object");
+        let ends: Vec<_> = objects.iter().map(|o| o["candidates"][0]["finishReason"] == "STOP").collect();
+        assert_eq!(ends.iter().position(|end| *end), Some(objects.len() - 1), "only the last one ends it");
+    }
+    let count = body(&lab.post("/v1beta/models/m:countTokens", &json!({"contents": []})).await);
+    assert!(count["totalTokens"].as_u64().unwrap() > 0, "{count}");
+}
+
+#[tokio::test]
+async fn every_model_is_there_that_is_asked_for() {
+    let lab = Lab::simple().await;
+    let get = async |path: &str, more: &str| {
+        let answer = lab.talk(format!("GET {path} HTTP/1.1\r\nHost: h\r\n{more}\r\n").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        body(&answer)
+    };
+    let anthropic = "anthropic-version: 2023-06-01\r\n";
+    // What is listed and what is shown by its name are one sort of object, in each vendor's words.
+    let list = get("/v1/models?limit=20", anthropic).await;
+    let shown = get("/v1/models/claude-x", anthropic).await;
+    assert_eq!((&shown["id"], &shown["type"]), (&json!("claude-x"), &json!("model")));
+    assert_eq!((keys(&list["data"][0]), &list["first_id"]), (keys(&shown), &list["data"][0]["id"]));
+    let list = get("/v1/models", "").await;
+    let shown = get("/v1/models/vendor/m%3A1", "").await;
+    assert_eq!((&shown["id"], &shown["object"]), (&json!("vendor/m:1"), &json!("model")));
+    assert_eq!((keys(&list["data"][0]), &list["object"]), (keys(&shown), &json!("list")));
+    let list = get("/v1beta/models?pageSize=5", "").await;
+    let shown = get("/v1beta/models/m", "").await;
+    assert_eq!(shown["name"], "models/m");
+    assert!(shown["supportedGenerationMethods"].as_array().unwrap().contains(&json!("generateContent")));
+    assert_eq!(keys(&list["models"][0]), keys(&shown));
+    let list = get("/api/tags", "").await;
+    let shown = body(&lab.post("/api/show", &json!({"model": "m"})).await);
+    assert!(shown["capabilities"].as_array().unwrap().contains(&json!("tools")), "{shown}");
+    assert_eq!(keys(&list["models"][0]["details"]), keys(&shown["details"]));
+    // Other services have models of their own.
+    let other = lab.talk(b"GET /api/models/m HTTP/1.1\r\nHost: hub.example\r\n\r\n").await;
+    assert!(other.starts_with("HTTP/1.1 404 "), "{other}");
+}
+
+fn keys(object: &Value) -> Vec<&String> {
+    object.as_object().unwrap().keys().collect()
 }
 
 #[tokio::test]
@@ -130,8 +234,6 @@ async fn ollama_streamed_plain_and_led_through_a_tool_call() {
         next.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(Value::is_object).collect();
     assert_eq!(said(&lines, "/message/content"), "done, in more than one line");
     assert_eq!(lines.last().unwrap()["done"], json!(true));
-    let tags = body(&lab.talk(b"GET /api/tags HTTP/1.1\r\nHost: h\r\n\r\n").await);
-    assert_eq!(tags, json!({"models": []}));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::lab::{Lab, exchange};
 const URL: &str = "https://api.example.com/v1/messages?beta=true";
 
 /// A connection, with the protocol that was agreed on, and the task that drives it.
-async fn connect(lab: &Lab) -> (SendRequest<Bytes>, JoinHandle<()>) {
+pub(crate) async fn connect(lab: &Lab) -> (SendRequest<Bytes>, JoinHandle<()>) {
     let name = ServerName::try_from("api.example.com").unwrap();
     let stream = lab.tls(true).connect(name, lab.connect().await).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));

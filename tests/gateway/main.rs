@@ -4,8 +4,10 @@
 
 mod clients;
 mod dialects;
+mod failures;
 mod hostile;
 mod http;
 mod http2;
 mod lab;
+mod raw;
 mod ways;

@@ -194,6 +194,86 @@ async fn a_websocket_is_refused_or_its_messages_are_recorded_and_answered() {
     assert!(traffic.connections.is_empty());
 }
 
+type Socket = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
+
+/// Asks over a socket, and reads until the answer or the socket has ended.
+async fn converse(socket: &mut Socket, message: &Value) -> Vec<Value> {
+    socket.send(Message::text(message.to_string())).await.unwrap();
+    let mut events: Vec<Value> = Vec::new();
+    while !events.last().is_some_and(|last| last["type"] == "response.completed" || last["type"] == "error") {
+        let next = tokio::time::timeout(std::time::Duration::from_secs(10), socket.next()).await.expect("silence");
+        let Some(Ok(message)) = next else { break };
+        events.push(serde_json::from_str(message.to_text().unwrap()).unwrap());
+    }
+    events
+}
+
+#[tokio::test]
+async fn a_websocket_is_told_of_failures_and_breaks_where_the_script_cuts() {
+    let text = Turn::Text(String::from("a text that takes several events, and then some more"));
+    let script = vec![Turn::Error { status: 429 }, Turn::Error { status: 500 }, Turn::Cut, text];
+    let mut lab = Lab::with(Stub { script, websocket: true, ..Stub::default() }).await;
+    let url = "ws://api.example.com/v1/responses";
+    let open = async || tokio_tungstenite::client_async(url, lab.connect().await).await.unwrap().0;
+    let create = json!({"type": "response.create", "model": "m", "input": []});
+    let mut socket = open().await;
+    let limit = json!({"message": "Rate limit exceeded", "type": "rate_limit_error", "param": null, "code": "rate_limit_exceeded"});
+    assert_eq!(converse(&mut socket, &create).await, [json!({"type": "error", "status": 429, "error": limit})]);
+    // The socket is as good as before.
+    let failed = converse(&mut socket, &create).await;
+    assert_eq!((&failed[0]["status"], &failed[0]["error"]["type"]), (&json!(500), &json!("server_error")));
+    let cut = converse(&mut socket, &create).await;
+    assert!(socket.next().await.is_none_or(|end| end.is_err()), "it ends without a farewell");
+    let whole = converse(&mut open().await, &create).await;
+    let kinds = |events: &[Value]| events.iter().map(|event| event["type"].clone()).collect::<Vec<_>>();
+    assert_eq!((cut.len(), kinds(&cut)), (whole.len() / 2, kinds(&whole[..whole.len() / 2])));
+    assert_eq!(whole.last().unwrap()["type"], "response.completed");
+    let statuses: Vec<_> = lab.end().await.exchanges.iter().map(|e| (e.method.clone(), e.status)).collect();
+    let expected = [("GET", 101), ("MESSAGE", 429), ("MESSAGE", 500), ("MESSAGE", 200), ("GET", 101), ("MESSAGE", 200)];
+    assert_eq!(statuses, expected.map(|(method, status)| (method.to_owned(), status)));
+}
+
+/// A message is no request of the same kind, so that features do not set the two beside each other: it has a type of its
+/// own, no `stream`, and no headers but its upgrade's. A factor that decides between them shows as one request that is gone
+/// and another that came. What can be the same is: where it goes, the prompt, and what is said in return.
+#[tokio::test]
+async fn a_prompt_over_a_websocket_is_the_one_of_a_request() {
+    let script = vec![Turn::Text(String::from("a text that takes several events"))];
+    let mut lab = Lab::with(Stub { script, websocket: true, ..Stub::default() }).await;
+    let prompt =
+        json!({"model": "m", "instructions": "be brief", "input": [{"role": "user", "content": "the same prompt"}]});
+    let with = |key: &str, value: Value| {
+        let mut prompt = prompt.clone();
+        prompt[key] = value;
+        prompt
+    };
+    let posted = crate::lab::events(&lab.post("/v1/responses", &with("stream", json!(true))).await);
+    let url = "ws://api.example.com/v1/responses";
+    let mut socket = tokio_tungstenite::client_async(url, lab.connect().await).await.unwrap().0;
+    let said = converse(&mut socket, &with("type", json!("response.create"))).await;
+    let timeless = |events: &[Value]| -> Vec<Value> {
+        let mut events = events.to_vec();
+        for event in &mut events {
+            event["response"]["created_at"] = Value::Null;
+        }
+        events
+    };
+    assert_eq!(timeless(&said), timeless(&posted));
+    drop(socket);
+    let traffic = lab.end().await;
+    let [post, upgrade, message] = &traffic.exchanges[..] else { panic!("{:?}", traffic.exchanges) };
+    assert_eq!((post.method.as_str(), upgrade.method.as_str(), message.method.as_str()), ("POST", "GET", "MESSAGE"));
+    let place = |e: &Exchange| (e.scheme.clone(), e.host.clone(), e.port, e.target.clone(), e.via, e.status);
+    assert_eq!(place(post), place(message));
+    let bare = |e: &Exchange| {
+        let mut body: Value = serde_json::from_slice(&e.body.bytes).unwrap();
+        let members = body.as_object_mut().unwrap();
+        (members.remove("stream"), members.remove("type"), body)
+    };
+    assert_eq!(bare(post), (Some(json!(true)), None, prompt.clone()));
+    assert_eq!(bare(message), (None, Some(json!("response.create")), prompt));
+}
+
 #[tokio::test]
 async fn a_hello_is_known_by_more_than_its_name() {
     let mut lab = Lab::simple().await;

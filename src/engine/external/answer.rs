@@ -292,7 +292,7 @@ fn question(told: ToldQuestion) -> DnsQuestion {
         ToldQuestion::Whole { at, name, kind } => (at, name, kind),
     };
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    DnsQuestion { at, name, kind: kind.unwrap_or_else(|| String::from("A")), resolver: None }
+    DnsQuestion { at, name, kind: kind.unwrap_or_else(|| String::from("A")), ..DnsQuestion::default() }
 }
 
 fn hello(told: ToldHello) -> TlsHello {

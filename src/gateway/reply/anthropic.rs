@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{INPUT_TOKENS, OUTPUT_TOKENS, Reply, pieces};
+use super::{INPUT_TOKENS, MODEL, OUTPUT_TOKENS, Reply, pieces};
 use crate::gateway::script::{Chosen, Content, call_id, identifier};
 use crate::wire::Prompt;
 
@@ -23,9 +23,18 @@ pub(super) fn count_tokens() -> Reply {
     Reply::json(200, &json!({ "input_tokens": INPUT_TOKENS }))
 }
 
-/// The models that there are: none is named that an agent could prefer.
+/// The models that there are.
 pub(super) fn models() -> Reply {
-    Reply::json(200, &json!({ "data": [], "has_more": false, "first_id": null, "last_id": null }))
+    Reply::json(200, &json!({ "data": [listed(MODEL)], "has_more": false, "first_id": MODEL, "last_id": MODEL }))
+}
+
+/// One model.
+pub(super) fn model(name: &str) -> Reply {
+    Reply::json(200, &listed(name))
+}
+
+fn listed(name: &str) -> Value {
+    json!({ "type": "model", "id": name, "display_name": name, "created_at": "2023-11-14T00:00:00Z" })
 }
 
 /// An id that is the same whenever the same point of a script is reached, but differs between the main conversation and

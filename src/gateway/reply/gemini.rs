@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{INPUT_TOKENS, OUTPUT_TOKENS, Reply, pieces};
+use super::{INPUT_TOKENS, MODEL, OUTPUT_TOKENS, Reply, pieces};
 use crate::gateway::script::{Chosen, Content, call_id, identifier};
 use crate::wire::Prompt;
 
@@ -48,7 +48,23 @@ pub(super) fn reply(prompt: &Prompt, chosen: &Chosen, server_sent: bool) -> Repl
 
 /// The models that there are.
 pub(super) fn models() -> Reply {
-    Reply::json(200, &json!({ "models": [] }))
+    Reply::json(200, &json!({ "models": [listed(MODEL)] }))
+}
+
+/// One model.
+pub(super) fn model(name: &str) -> Reply {
+    Reply::json(200, &listed(name))
+}
+
+fn listed(name: &str) -> Value {
+    json!({
+        "name": format!("models/{name}"),
+        "version": "001",
+        "displayName": name,
+        "inputTokenLimit": 1_048_576,
+        "outputTokenLimit": 65_536,
+        "supportedGenerationMethods": ["generateContent", "countTokens"]
+    })
 }
 
 /// How many tokens a prompt has.

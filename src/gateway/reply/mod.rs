@@ -26,6 +26,10 @@ const INPUT_TOKENS: u32 = 2048;
 /// The tokens that every answer is said to have.
 const OUTPUT_TOKENS: u32 = 16;
 
+/// The one model that lists name: a list must name something, for an agent that takes the first, and nothing that an agent
+/// could prefer. Asked for by its name, every model is there.
+const MODEL: &str = "default";
+
 /// How many characters of text one event of a stream carries.
 const PIECE: usize = 24;
 
@@ -41,7 +45,8 @@ pub(super) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn header(&self, name: &str) -> Option<&'a str> {
+    /// The value of the first header line of this name.
+    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
@@ -137,10 +142,23 @@ impl Stub {
             Operation::GenerateStream => true,
             Operation::CountTokens if dialect == Dialect::Gemini => return gemini::count_tokens(),
             Operation::CountTokens => return anthropic::count_tokens(),
-            Operation::ListModels if dialect == Dialect::AnthropicMessages => return anthropic::models(),
-            Operation::ListModels if dialect == Dialect::Gemini => return gemini::models(),
-            Operation::ListModels if dialect == Dialect::Ollama => return ollama::models(),
-            Operation::ListModels => return openai_chat::models(),
+            Operation::ListModels => {
+                return match dialect {
+                    Dialect::AnthropicMessages | Dialect::AnthropicBedrock => anthropic::models(),
+                    Dialect::Gemini => gemini::models(),
+                    Dialect::Ollama => ollama::models(),
+                    Dialect::OpenAiChat | Dialect::OpenAiResponses => openai_chat::models(),
+                };
+            }
+            Operation::ShowModel => {
+                let name = wire::model_shown(request.target);
+                return match dialect {
+                    Dialect::AnthropicMessages | Dialect::AnthropicBedrock => anthropic::model(&name),
+                    Dialect::Gemini => gemini::model(&name),
+                    Dialect::Ollama => ollama::model(),
+                    Dialect::OpenAiChat | Dialect::OpenAiResponses => openai_chat::model(&name),
+                };
+            }
         };
         let body = encoding::decode(request.header("content-encoding"), request.body).unwrap_or_default();
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
@@ -152,7 +170,9 @@ impl Stub {
         let (chosen, cut) = match script::next(&self.stub.script, &prompt, attempts) {
             Next::Say(chosen) => (chosen, false),
             Next::BreakOff(chosen) => (chosen, true),
-            Next::Fail(status) => return failure::reply(dialect, status),
+            Next::Fail(status) => {
+                return failure::reply(failure::Voice::of(dialect, request.target, status), status);
+            }
         };
         let mut reply = match dialect {
             Dialect::AnthropicMessages => anthropic::reply(&prompt, &chosen),

@@ -3,9 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{INPUT_TOKENS, OUTPUT_TOKENS, Reply, pieces};
+use super::{INPUT_TOKENS, MODEL, OUTPUT_TOKENS, Reply, pieces};
 use crate::gateway::script::{Chosen, Content};
 use crate::wire::Prompt;
+
+/// Since when there are models: as long ago as to be no news.
+const SINCE: &str = "2023-11-14T00:00:00Z";
 
 /// The answer to a prompt.
 pub(super) fn reply(prompt: &Prompt, chosen: &Chosen) -> Reply {
@@ -32,7 +35,30 @@ pub(super) fn reply(prompt: &Prompt, chosen: &Chosen) -> Reply {
 
 /// The models that there are.
 pub(super) fn models() -> Reply {
-    Reply::json(200, &json!({ "models": [] }))
+    let model = json!({
+        "name": MODEL, "model": MODEL, "modified_at": SINCE, "size": 4_000_000_000_u64, "digest": "0".repeat(64),
+        "details": details()
+    });
+    Reply::json(200, &json!({ "models": [model] }))
+}
+
+/// One model, which has every name.
+pub(super) fn model() -> Reply {
+    Reply::json(
+        200,
+        &json!({
+            "modelfile": "", "parameters": "", "template": "{{ .Prompt }}", "details": details(),
+            "model_info": { "general.architecture": "llama", "llama.context_length": 131_072 },
+            "capabilities": ["completion", "tools"], "modified_at": SINCE
+        }),
+    )
+}
+
+fn details() -> Value {
+    json!({
+        "parent_model": "", "format": "gguf", "family": "llama", "families": ["llama"],
+        "parameter_size": "8.0B", "quantization_level": "Q4_K_M"
+    })
 }
 
 fn line(model: &str, now: DateTime<Utc>, message: &Value) -> Value {

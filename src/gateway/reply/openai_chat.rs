@@ -3,7 +3,7 @@
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use super::{INPUT_TOKENS, OUTPUT_TOKENS, Reply, pieces};
+use super::{INPUT_TOKENS, MODEL, OUTPUT_TOKENS, Reply, pieces};
 use crate::gateway::script::{Chosen, Content, call_id, identifier};
 use crate::wire::Prompt;
 
@@ -23,8 +23,16 @@ pub(super) fn reply(prompt: &Prompt, chosen: &Chosen) -> Reply {
 
 /// The models that there are.
 pub(super) fn models() -> Reply {
-    let model = |id: &str| json!({ "id": id, "object": "model", "created": 1_700_000_000, "owned_by": "system" });
-    Reply::json(200, &json!({ "object": "list", "data": [model("default")] }))
+    Reply::json(200, &json!({ "object": "list", "data": [listed(MODEL)] }))
+}
+
+/// One model.
+pub(super) fn model(name: &str) -> Reply {
+    Reply::json(200, &listed(name))
+}
+
+fn listed(name: &str) -> Value {
+    json!({ "id": name, "object": "model", "created": 1_700_000_000, "owned_by": "system" })
 }
 
 /// What all parts of one answer share.
