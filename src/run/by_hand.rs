@@ -10,14 +10,11 @@ use super::dummies;
 use crate::cell::Assignment;
 use crate::engine::environment::{Context, Environment, Node, realise};
 use crate::finding::{ByHand, Finding};
-use crate::scenario::{FactorKind, Scenario, Source};
+use crate::scenario::{FactorKind, Scenario, Source, TRUST_VARIABLES};
 use crate::store::Manifest;
 
 /// Answers and prints requests: 40 lines of Python with nothing but its standard library.
 const STUB: &str = include_str!("stub.py");
-/// Variables that name the run's certificate, which there is none of here.
-const TRUST: [&str; 5] =
-    ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"];
 /// Variables that the container or the shell sets by itself.
 const OWN: [&str; 3] = ["PATH", "PWD", "HOSTNAME"];
 /// Public images: the runtime of a target, and Python for the stub.
@@ -129,7 +126,8 @@ fn side(manifest: &Manifest, scenario: &Scenario, environment: &Environment, way
         .iter()
         .filter(|(name, _)| {
             let said = scenario.target.env.contains_key(*name);
-            !OWN.contains(&name.as_str()) && (said || !TRUST.contains(&name.as_str()))
+            // There is no certificate of the run here that they could name.
+            !OWN.contains(&name.as_str()) && (said || !TRUST_VARIABLES.contains(&name.as_str()))
         })
         .collect();
     let (hosts, ports) = addresses(variables.values().map(|value| value.as_str()), &environment.command);

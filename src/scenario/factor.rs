@@ -62,6 +62,20 @@ pub enum FactorKind {
 
 /// Names that are factors by themselves, sorted. The last word on what a run did not vary.
 pub const WELL_KNOWN: [&str; 19] = [
+/// Variables that name a file of certificates to trust, each for the runtimes and programs that read it: Node.js and Bun;
+/// OpenSSL, Go and Rust's; Python's requests; curl; git; Deno; pip; the tools of AWS. `SSL_CERT_DIR` is not among them:
+/// whoever reads it reads `SSL_CERT_FILE` too, and it wants a folder with names made of digests.
+pub const TRUST_VARIABLES: [&str; 8] = [
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "DENO_CERT",
+    "PIP_CERT",
+    "AWS_CA_BUNDLE",
+];
+
     "appearance",
     "base_url",
     "ci",
@@ -129,9 +143,7 @@ impl FactorKind {
             Self::Ci => vec!["CI", "GITHUB_ACTIONS", "GITLAB_CI"],
             Self::Shell => vec!["SHELL"],
             Self::Cwd => vec!["PWD"],
-            Self::Trust => {
-                vec!["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"]
-            }
+            Self::Trust => TRUST_VARIABLES.to_vec(),
             Self::Appearance => {
                 vec!["COLORFGBG", "COLORTERM", "DISPLAY", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "XDG_SESSION_TYPE"]
             }

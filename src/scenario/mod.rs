@@ -28,7 +28,7 @@ pub use check::{load, load_disclosures, no_target, parse, parse_disclosures};
 pub use constraint::Forbidden;
 pub use document::{disclosures_json_schema, json_schema};
 pub use error::ScenarioError;
-pub use factor::{Factor, FactorKind, Level, WELL_KNOWN};
+pub use factor::{Factor, FactorKind, Level, TRUST_VARIABLES, WELL_KNOWN};
 pub use matrix::{Matrix, MatrixKind, Stronger};
 pub use overlay::target_settings;
 pub use severity::{Severities, Severity};
