@@ -3,6 +3,7 @@
 //! [`realise`] turns levels into an [`Environment`]. Whatever a scenario does not vary is pinned here, to the same value
 //! on every machine, so that what differs between two cells is what the design says and nothing else.
 
+mod clock;
 mod command;
 mod files;
 mod surroundings;
@@ -11,8 +12,10 @@ mod variables;
 use std::collections::BTreeMap;
 
 use crate::cell::Assignment;
-use crate::scenario::Scenario;
+use crate::scenario::{ClockSetting, Scenario};
 use surroundings::Surroundings;
+
+pub use clock::{can_be_set as clock_can_be_set, library as clock_library};
 
 /// What a run pins beside the scenario, the same in all of its cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,6 +138,8 @@ pub enum Node {
     Link(String),
     /// The zone file of this IANA name, from the machine's time-zone database (the engine reads it).
     Zone(String),
+    /// The library that sets the clock of the cell's programs ([`clock_library`]; the engine makes it when the cell begins).
+    Clock(ClockSetting),
 }
 
 #[cfg(test)]
@@ -346,6 +351,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_varied_has_its_library_in_every_cell() {
+        let cells = of("[factors.clock]\nlevels = ['now', '-36h']");
+        for (cell, seconds) in cells.iter().zip([0, -36 * 3600]) {
+            assert_eq!(text(cell, clock::LIST).unwrap(), format!("{}\n", clock::PLACE));
+            assert_eq!(node(cell, clock::PLACE).unwrap().node, Node::Clock(ClockSetting::Offset(seconds)));
+            assert!(!cell.variables.contains_key("LD_PRELOAD"));
+        }
+        let other = &of("[factors.git]\nlevels = ['none', 'repository']")[0];
+        assert!(node(other, clock::LIST).is_none() && node(other, clock::PLACE).is_none());
+    }
+
+    #[test]
     fn a_repository_is_one_that_git_would_take() {
         let cells = of("[factors.git]\nlevels = ['none', 'repository']");
         assert!(node(&cells[0], "/workspace/.git").is_none());
@@ -436,6 +453,7 @@ mod tests {
             ("machine_id", "'none', '00000000000000000000000000000001'"),
             ("cpus", "1, 2"),
             ("trust", "'none', 'both'"),
+            ("clock", "'now', '+1d'"),
             ("home", "'/a', '/b'"),
         ] {
             let factor = format!("[factors.{name}]\nlevels = [{levels}]");

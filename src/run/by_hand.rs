@@ -43,7 +43,11 @@ pub fn by_hand(manifest: &Manifest, finding: &Finding, baseline: &Assignment, va
         return None;
     }
     let out_of_reach = |kind: &FactorKind| match kind {
-        FactorKind::MachineId | FactorKind::DnsSearch | FactorKind::Trust | FactorKind::HttpVersion => true,
+        FactorKind::MachineId
+        | FactorKind::DnsSearch
+        | FactorKind::Trust
+        | FactorKind::Clock
+        | FactorKind::HttpVersion => true,
         FactorKind::Cpus | FactorKind::Cwd => way == Way::Namespaces,
         _ => false,
     };
@@ -259,7 +263,7 @@ fn laid(environment: &Environment, root: &str) -> String {
             Node::File(bytes) => {
                 let _ = write!(commands, "printf %b {} > {path}; ", quote(&escaped(bytes)));
             }
-            Node::Link(_) | Node::Zone(_) => {}
+            Node::Link(_) | Node::Zone(_) | Node::Clock(_) => {}
         }
     }
     commands

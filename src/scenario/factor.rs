@@ -37,6 +37,8 @@ pub enum FactorKind {
     DnsSearch,
     /// `/etc/machine-id`, 32 hex digits.
     MachineId,
+    /// What time it is: `now`, an offset such as `+30d`, or the instant at which the cell begins.
+    Clock,
     /// Number of processors that the agent sees.
     Cpus,
     /// How the run's certificate authority is trusted: `variables`, `system` or none (both are the default elsewhere).
@@ -60,8 +62,6 @@ pub enum FactorKind {
     Argument,
 }
 
-/// Names that are factors by themselves, sorted. The last word on what a run did not vary.
-pub const WELL_KNOWN: [&str; 19] = [
 /// Variables that name a file of certificates to trust, each for the runtimes and programs that read it: Node.js and Bun;
 /// OpenSSL, Go and Rust's; Python's requests; curl; git; Deno; pip; the tools of AWS. `SSL_CERT_DIR` is not among them:
 /// whoever reads it reads `SSL_CERT_FILE` too, and it wants a folder with names made of digests.
@@ -76,6 +76,8 @@ pub const TRUST_VARIABLES: [&str; 8] = [
     "AWS_CA_BUNDLE",
 ];
 
+/// Names that are factors by themselves, sorted. The last word on what a run did not vary.
+pub const WELL_KNOWN: [&str; 19] = [
     "appearance",
     "base_url",
     "ci",
@@ -116,6 +118,7 @@ impl FactorKind {
             Self::Git => "git",
             Self::DnsSearch => "dns_search",
             Self::MachineId => "machine_id",
+            Self::Clock => "clock",
             Self::Cpus => "cpus",
             Self::Trust => "trust",
             Self::Appearance => "appearance",
@@ -151,6 +154,7 @@ impl FactorKind {
             Self::Git
             | Self::DnsSearch
             | Self::MachineId
+            | Self::Clock
             | Self::Cpus
             | Self::HttpVersion
             | Self::File { .. }
@@ -166,6 +170,7 @@ impl FactorKind {
             Self::User => vec!["/etc/passwd", "/etc/group"],
             Self::Home | Self::Shell => vec!["/etc/passwd"],
             Self::MachineId => vec!["/etc/machine-id"],
+            Self::Clock => vec!["/etc/ld.so.preload", "/usr/local/lib/libtime.so"],
             Self::Trust => vec!["/etc/ssl/certs/ca-certificates.crt", "/usr/local/share/ca-certificates/local.crt"],
             Self::File { path } => vec![path],
             _ => vec![],
@@ -182,6 +187,7 @@ impl FactorKind {
                 | Self::User
                 | Self::Home
                 | Self::Cwd
+                | Self::Clock
                 | Self::Appearance
                 | Self::HttpVersion
         )

@@ -2,6 +2,7 @@
 //! zone and level is known to be good; refuses with the place underlined. Knows nothing of engines or statistics.
 
 mod check;
+mod clock;
 mod constraint;
 mod document;
 mod error;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use check::{load, load_disclosures, no_target, parse, parse_disclosures};
+pub use clock::ClockSetting;
 pub use constraint::Forbidden;
 pub use document::{disclosures_json_schema, json_schema};
 pub use error::ScenarioError;

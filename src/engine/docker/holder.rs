@@ -189,6 +189,7 @@ mod tests {
             ipv6: AtomicBool::new(true),
         }
     }
+                validity: crate::gateway::Validity::default(),
 
     #[test]
     fn a_gateway_has_no_way_out_and_three_capabilities() {

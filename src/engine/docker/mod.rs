@@ -112,6 +112,7 @@ impl Docker {
         let configuration = Configuration {
             ca_certificate: options.authority.certificate_pem.clone(),
             ca_key: options.authority.key_pem.clone(),
+            validity: options.authority.validity,
             ports: options.ports.clone(),
             stub: options.stub.clone(),
             ipv6_names: false,

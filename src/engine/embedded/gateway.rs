@@ -10,6 +10,7 @@ use crate::engine::EngineError;
 use crate::engine::pod::PodOptions;
 use crate::gateway::client::GatewayClient;
 use crate::gateway::protocol::Configuration;
+use crate::scenario::Stub;
 
 /// The hidden subcommand that is a gateway.
 pub(super) const SUBCOMMAND: &str = "pod-gateway";
@@ -41,13 +42,6 @@ impl Gateway {
         let gone = || EngineError::Failed { step, message: "it ended at once".to_owned() };
         let pid = child.id().ok_or_else(gone)?;
         let (reader, writer) = (child.stdout.take().ok_or_else(gone)?, child.stdin.take().ok_or_else(gone)?);
-        let configuration = Configuration {
-            ca_certificate: options.authority.certificate_pem.clone(),
-            ca_key: options.authority.key_pem.clone(),
-            ports: options.ports.clone(),
-            stub: options.stub.clone(),
-            ipv6_names: false,
-        };
         let client = GatewayClient::start(reader, writer, configuration)
             .await
             .map_err(|error| EngineError::Failed { step, message: error.to_string() })?;
@@ -58,6 +52,18 @@ impl Gateway {
     pub(super) async fn stop(self) {
         let Self { client, mut child, .. } = self;
         drop(client);
+    /// What a gateway of these pods is told.
+    pub(super) fn configuration(authority: &Authority, ports: &[u16], stub: &Stub) -> Configuration {
+        Configuration {
+            ca_certificate: authority.certificate_pem.clone(),
+            ca_key: authority.key_pem.clone(),
+            validity: authority.validity,
+            ports: ports.to_vec(),
+            stub: stub.clone(),
+            ipv6_names: false,
+        }
+    }
+
         if tokio::time::timeout(Duration::from_secs(2), child.wait()).await.is_err() {
             // Already gone is as good.
             let _ = child.kill().await;

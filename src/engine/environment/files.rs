@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::clock;
 use super::surroundings::Surroundings;
 use super::{Context, Node, PodFile, UID};
 use crate::cell::Assignment;
@@ -16,7 +17,7 @@ const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 const README: &str = "# Widgets\n\nA small library for widgets.\n";
 
 /// Folders that every system has, often as links (`/bin`) or with a mode of their own (`/tmp`): not ours to lay.
-const STANDING: [&str; 30] = [
+const STANDING: [&str; 31] = [
     "/",
     "/bin",
     "/boot",
@@ -42,6 +43,7 @@ const STANDING: [&str; 30] = [
     "/usr/bin",
     "/usr/lib",
     "/usr/local",
+    "/usr/local/lib",
     "/usr/local/share",
     "/usr/sbin",
     "/usr/share",
@@ -69,6 +71,10 @@ pub(super) fn files(
         tree.text("/etc/resolv.conf", &format!("{search}nameserver {resolver}\n"));
     }
     accounts(&mut tree, around);
+    if let Some(setting) = around.clock {
+        tree.text(clock::LIST, &format!("{}\n", clock::PLACE));
+        tree.put(clock::PLACE, Node::Clock(setting));
+    }
     if around.trust.variables {
         tree.text(CA_FILE, &context.ca_certificate_pem);
     }
@@ -165,7 +171,7 @@ impl Tree {
             let mode = match &node {
                 Node::Folder if open => 0o1777,
                 Node::Folder => 0o755,
-                Node::File(_) | Node::Zone(_) => 0o644,
+                Node::File(_) | Node::Zone(_) | Node::Clock(_) => 0o644,
                 Node::Link(_) => 0o777,
             };
             let owned_by_user = !open && own.iter().any(|own| crate::scenario::path::is_below(&path, own));
