@@ -13,10 +13,12 @@ use super::RunError;
 use super::driver::{Driver, MakeJob, Patience};
 use super::event::{Event, Listener};
 use super::fold::{Fold, Folded};
+use super::pinned::pinned;
 use super::redact::Redactor;
 use super::reproduce;
 use super::usage::Meter;
 use crate::campaign::Campaign;
+use crate::capture::Sight;
 use crate::cell::Cell;
 use crate::engine::environment::{Context, Environment, clock_can_be_set, realise};
 use crate::engine::external::{self, External};
@@ -125,7 +127,7 @@ async fn whole(request: &Request, listener: &Listener, cancel: &CancellationToke
             }
             (run.folder, run.manifest)
         } else {
-            let manifest = new_manifest(request, &redactor, &open_scenario, seed, &id, &*engine);
+            let manifest = new_manifest(request, &redactor, &open_scenario, seed, &id, &prepared);
             (Folder::create(&request.out, &manifest)?, manifest)
         };
         let mut writer = folder.append_after(&recorded, fold.absorbed)?;
@@ -217,6 +219,8 @@ pub(super) fn same_target(before: &TargetFacts, now: &TargetFacts) -> Result<(),
 pub(super) struct Prepared {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) make_job: MakeJob,
+    /// What all cells share, where environments are made real here.
+    pub(super) context: Option<Context>,
 }
 
 pub(super) async fn prepare(request: &Request, id: &str, seed: u64, listener: &Listener) -> Result<Prepared, RunError> {
@@ -325,7 +329,7 @@ fn tell_job(scenario: &Scenario) -> MakeJob {
 }
 
 /// How cells become jobs. The engine gets the scenario with its secrets.
-fn make_job(scenario: &Scenario, installed: &Installed, authority: &Authority) -> MakeJob {
+fn make_job(scenario: &Scenario, context: Context) -> MakeJob {
     let scenario = scenario.clone();
     Arc::new(move |cell: &Cell| Job {
         cell: cell.id.clone(),
@@ -342,8 +346,9 @@ pub(super) fn new_manifest(
     scenario: &Scenario,
     seed: u64,
     id: &str,
-    engine: &dyn Engine,
+    prepared: &Prepared,
 ) -> Manifest {
+    let engine = &prepared.engine;
     use sha2::Digest as _;
     let scenario_text = redactor.text(&request.scenario_text);
     Manifest {
@@ -365,6 +370,8 @@ pub(super) fn new_manifest(
         architecture: std::env::consts::ARCH.to_owned(),
         cores: cores(),
         usage: None,
+        pinned: prepared.context.as_ref().map(|context| pinned(scenario, context)),
+        sight: engine.sight(),
     }
 }
 
@@ -395,4 +402,18 @@ pub fn random_seed() -> u64 {
 
 pub(super) fn random_id() -> String {
     format!("{:016x}", rand::random::<u64>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_agent_could_do_unseen_is_said() {
+        let said = |every_port, watched| blind(Sight { every_port, watched, ipv6: true });
+        assert_eq!(said(true, true), None);
+        assert!(said(false, true).unwrap().contains("only that they dialled"));
+        assert!(said(true, false).unwrap().contains("datagrams that nobody answers"));
+        assert!(said(false, false).unwrap().contains("neither"));
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 
 use crate::engine::EngineError;
-use crate::engine::pod::PodOptions;
+use crate::gateway::Authority;
 use crate::gateway::client::GatewayClient;
 use crate::gateway::protocol::Configuration;
 use crate::scenario::Stub;
@@ -27,7 +27,11 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// Starts one. `outer`: the id outside, where root builds pods.
-    pub(super) async fn start(program: &Path, options: &PodOptions, outer: Option<u32>) -> Result<Self, EngineError> {
+    pub(super) async fn start(
+        program: &Path,
+        configuration: Configuration,
+        outer: Option<u32>,
+    ) -> Result<Self, EngineError> {
         let step = "starting a gateway";
         let mut child = Command::new(program)
             .arg(SUBCOMMAND)
