@@ -207,14 +207,14 @@ mod tests {
             ("REQUESTS_CA_BUNDLE", "/usr/local/share/ca-certificates/local.crt"),
             ("CURL_CA_BUNDLE", "/usr/local/share/ca-certificates/local.crt"),
             ("GIT_SSL_CAINFO", "/usr/local/share/ca-certificates/local.crt"),
+            ("DENO_CERT", "/usr/local/share/ca-certificates/local.crt"),
+            ("PIP_CERT", "/usr/local/share/ca-certificates/local.crt"),
+            ("AWS_CA_BUNDLE", "/usr/local/share/ca-certificates/local.crt"),
             ("X", "1"),
         ];
         let expected: BTreeMap<String, String> = expected.map(|(name, value)| (name.into(), value.into())).into();
         assert_eq!(cell.variables, expected);
         assert_eq!((cell.hostname.as_str(), cell.workdir.as_str()), ("workstation", "/workspace"));
-            ("DENO_CERT", "/usr/local/share/ca-certificates/local.crt"),
-            ("PIP_CERT", "/usr/local/share/ca-certificates/local.crt"),
-            ("AWS_CA_BUNDLE", "/usr/local/share/ca-certificates/local.crt"),
         assert_eq!((cell.dns_search.as_deref(), cell.cpus), (None, None));
         assert_eq!((cell.user.uid, cell.user.gid, cell.user.shell.as_str()), (1000, 1000, "/bin/bash"));
         assert_eq!(cell.command, ["x", "-p", "Reply with OK."]);

@@ -189,15 +189,15 @@ mod tests {
             configuration: Configuration {
                 ca_certificate: String::new(),
                 ca_key: String::new(),
+                validity: crate::gateway::Validity::default(),
                 ports: Vec::new(),
                 stub: crate::scenario::Stub::default(),
                 ipv6_names: false,
             },
             ipv6: AtomicBool::new(true),
-        }
             sight: OnceLock::new(),
+        }
     }
-                validity: crate::gateway::Validity::default(),
 
     #[test]
     fn a_gateway_has_no_way_out_and_three_capabilities() {

@@ -52,10 +52,6 @@ impl Gateway {
         Ok(Self { client, child, pid })
     }
 
-    /// Lets it end, and ends it if it does not.
-    pub(super) async fn stop(self) {
-        let Self { client, mut child, .. } = self;
-        drop(client);
     /// What a gateway of these pods is told.
     pub(super) fn configuration(authority: &Authority, ports: &[u16], stub: &Stub) -> Configuration {
         Configuration {
@@ -68,6 +64,10 @@ impl Gateway {
         }
     }
 
+    /// Lets it end, and ends it if it does not.
+    pub(super) async fn stop(self) {
+        let Self { client, mut child, .. } = self;
+        drop(client);
         if tokio::time::timeout(Duration::from_secs(2), child.wait()).await.is_err() {
             // Already gone is as good.
             let _ = child.kill().await;
