@@ -222,6 +222,8 @@ mod tests {
         assert_eq!(text(cell, "/etc/machine-id").unwrap().len(), 33);
         assert_eq!(text(cell, "/usr/local/share/ca-certificates/local.crt").unwrap(), "-----CA-----\n");
         assert_eq!(text(cell, "/etc/ssl/certs/ca-certificates.crt").unwrap(), "-----CA-----\n");
+        let link = Node::Link(String::from("/etc/ssl/certs/ca-certificates.crt"));
+        assert_eq!(node(cell, "/usr/lib/ssl/cert.pem").unwrap().node, link);
         assert!(text(cell, "/workspace/README.md").is_some() && node(cell, "/workspace/.git").is_none());
     }
 
@@ -242,7 +244,8 @@ mod tests {
         let paths: Vec<&str> = cell.files.iter().map(|file| file.path.as_str()).collect();
         for (index, path) in paths.iter().enumerate() {
             let parent = Path::new(path).parent().unwrap().to_str().unwrap();
-            let standing = ["/", "/etc", "/home", "/usr/share", "/usr/local/share", "/srv", "/tmp"].contains(&parent);
+            let standing =
+                ["/", "/etc", "/home", "/usr/lib", "/usr/share", "/usr/local/share", "/srv", "/tmp"].contains(&parent);
             assert!(standing || paths[..index].contains(&parent), "{path} has no parent");
             assert!(index == 0 || paths[index - 1] < *path, "{path} is not sorted");
         }

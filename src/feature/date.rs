@@ -535,7 +535,7 @@ mod tests {
             ("Nov  9 2026", "%b %_d %Y", "%b %_d %Y", "%b %_d %Y"),
             ("Nov 9 2026", "%b %-d %Y", "%b %-d %Y", "%b %-d %Y"),
         ] {
-            let found = find(text, all);
+            let found = find(text, &all);
             let format = &found[0].readings[0].1;
             let all = [Padding::Zero, Padding::None, Padding::Blank];
             let told = all.map(|padding| told(format, Paddings { date: padding, time: padding }));
@@ -564,7 +564,7 @@ mod tests {
     fn an_ambiguous_date_has_both_readings() {
         let day = |m, d| NaiveDate::from_ymd_opt(2026, m, d).unwrap();
         let all = Window::new([day(1, 1)..=day(12, 31)]);
-        let found = find("03/04/2026", all);
+        let found = find("03/04/2026", &all);
         let stamps: Vec<Stamp> = found[0].readings.iter().map(|r| r.0).collect();
         assert_eq!(stamps, [Stamp::Date(day(3, 4)), Stamp::Date(day(4, 3))]);
     }

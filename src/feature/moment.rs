@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn a_utc_date_is_constant() {
         let texts = [("2026-11-21", clock(0, "Asia/Tokyo")), ("2026-11-22", clock(5, "Asia/Tokyo"))];
-        let habit = Habit { basis: Basis::Utc, paddings: Paddings::default() };
+        let habit = Habit { own: true, basis: Basis::Utc, paddings: Paddings::default() };
         assert_eq!(decide(texts.iter().map(|(t, c)| (*t, *c)), &window()), Some(habit));
         for (text, clock) in texts {
             assert_eq!(shift(text, clock, Basis::Utc), ["UTC date"]);
@@ -354,9 +354,9 @@ mod tests {
             ("Nov 09", "Nov 10", "%b %d"),
         ] {
             let texts = [(tenth, clock("Asia/Tokyo")), (ninth, clock("UTC"))];
-            let habit = decide(texts.into_iter(), window).unwrap();
+            let habit = decide(texts.into_iter(), &window).unwrap();
             for (text, clock) in texts {
-                let rewritten = rewrite(text, window, &clock, habit).unwrap();
+                let rewritten = rewrite(text, &window, &clock, habit).unwrap();
                 assert!(rewritten.formats[0].ends_with(format), "{text}: {:?}", rewritten.formats);
             }
         }
@@ -366,7 +366,7 @@ mod tests {
     fn other_days_are_not_moments() {
         let texts = [("2026-11-30", clock(0, "UTC")), ("2026-11-30", clock(1, "UTC"))];
         assert_eq!(decide(texts.into_iter(), &window()), None);
-        let habit = Habit { basis: Basis::Utc, paddings: Paddings::default() };
+        let habit = Habit { own: true, basis: Basis::Utc, paddings: Paddings::default() };
         assert_eq!(rewrite("on 2026-11-30", &window(), &clock(0, "UTC"), habit), None);
     }
 

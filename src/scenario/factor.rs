@@ -171,7 +171,11 @@ impl FactorKind {
             Self::Home | Self::Shell => vec!["/etc/passwd"],
             Self::MachineId => vec!["/etc/machine-id"],
             Self::Clock => vec!["/etc/ld.so.preload", "/usr/local/lib/libtime.so"],
-            Self::Trust => vec!["/etc/ssl/certs/ca-certificates.crt", "/usr/local/share/ca-certificates/local.crt"],
+            Self::Trust => vec![
+                "/etc/ssl/certs/ca-certificates.crt",
+                "/usr/lib/ssl/cert.pem",
+                "/usr/local/share/ca-certificates/local.crt",
+            ],
             Self::File { path } => vec![path],
             _ => vec![],
         }

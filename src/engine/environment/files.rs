@@ -14,6 +14,10 @@ pub(super) const CA_FILE: &str = "/usr/local/share/ca-certificates/local.crt";
 /// The system's bundle. The run's certificate is all of it: there is no other host to be reached.
 const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// Where Debian's OpenSSL looks for it. The link belongs to the package `openssl`, which small images have not, though they
+/// have the library.
+const OPENSSL_BUNDLE: &str = "/usr/lib/ssl/cert.pem";
+
 const README: &str = "# Widgets\n\nA small library for widgets.\n";
 
 /// Folders that every system has, often as links (`/bin`) or with a mode of their own (`/tmp`): not ours to lay.
@@ -80,6 +84,7 @@ pub(super) fn files(
     }
     if around.trust.system {
         tree.text(CA_BUNDLE, &context.ca_certificate_pem);
+        tree.put(OPENSSL_BUNDLE, Node::Link(String::from(CA_BUNDLE)));
     }
     tree.put(&around.home, Node::Folder);
     tree.put(&around.workspace, Node::Folder);
