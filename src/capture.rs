@@ -353,6 +353,17 @@ pub enum Change {
     Deleted,
 }
 
+/// What can be seen in a pod's network at all: a kernel may lack what the rest takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// Whether connections to every port are accepted and read, not only to those that are served by name.
+    pub every_port: bool,
+    /// Whether connections that are refused, and datagrams that nobody answers, are seen.
+    pub watched: bool,
+    /// Whether IPv6 addresses end at the gateway too. Where they do not, there is no IPv6 in the pod.
+    pub ipv6: bool,
+}
+
 /// Everything one cell was seen to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capture {

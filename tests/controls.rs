@@ -160,6 +160,15 @@ fn what_the_command_line_says_of_the_design_is_kept_with_the_run() {
     let design = &manifest["scenario"]["design"];
     assert_eq!((&design["strength"], &design["budget"], &design["replicates"]), (&1.into(), &170.into(), &4.into()));
     assert_eq!(design["alpha"].as_f64(), Some(0.1));
+    // What is the same in every cell, but for what is varied, stands there whole; and what could be seen of it.
+    let pinned = &manifest["pinned"];
+    let certificate = pinned["variables"]["NODE_EXTRA_CA_CERTS"].as_str().unwrap();
+    assert!(pinned["files"][certificate].as_str().unwrap().contains("sha256"), "{pinned:#}");
+    assert_eq!((&pinned["variables"]["TZ"], &pinned["user"]), (&"UTC".into(), &"dev".into()), "{pinned:#}");
+    assert!(pinned["hostname"].is_string() && pinned["command"].is_array(), "{pinned:#}");
+    for flag in ["every_port", "watched", "ipv6"] {
+        assert!(manifest["sight"][flag].is_boolean(), "{flag}: {manifest:#}");
+    }
     let plan = std::fs::read_to_string(out.join("plan.jsonl")).unwrap();
     // Twelve regions are the most levels of any factor; three more replicates, for one row may be the baseline.
     let cover = plan.lines().filter(|cell| cell.contains("\"cover\"")).count();

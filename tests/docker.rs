@@ -395,6 +395,52 @@ async fn what_a_dead_run_left_is_swept_and_what_lives_is_not() {
     engine.close().await;
 }
 
+/// A whole run of an agent that is an image: what it does with a variable is found, and the image is the target.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_run_from_scenario_to_findings() {
+    // Once an engine is open, the base image is here under one of its names.
+    let Some((engine, _)) = open(bare()).await else { return };
+    engine.close().await;
+    let there = |name: &&&str| {
+        Command::new("docker").args(["image", "inspect", name]).output().is_ok_and(|o| o.status.success())
+    };
+    let named = std::env::var(parallax::engine::docker::BASE_VARIABLE).unwrap_or_default();
+    let candidates = [named.as_str(), "debian:bookworm-slim", "parallax-base:bookworm"];
+    let base = *candidates.iter().filter(|name| !name.is_empty()).find(there).expect("a base image");
+    let place = tempfile::tempdir().expect("a folder");
+    let scenario = place.path().join("image.toml");
+    let script = r#"exec 3<>/dev/tcp/api.vendor.example/80; body="{\"q\":\"$([ "$MODE" = fast ] && echo quick || echo slow)\"}"
+printf 'POST /v1/ask HTTP/1.1\r\nHost: api.vendor.example\r\nContent-Length: %s\r\nConnection: close\r\n\r\n%s' "${#body}" "$body" >&3
+cat <&3 > /dev/null"#;
+    let text = format!(
+        "name = 'image'\n[target]\nimage = '{base}'\ncommand = ['bash', '-c', {}]\ntimeout = '30s'\n\
+         [factors.mode]\nkind = 'env'\nvariable = 'MODE'\nlevels = ['plain', 'fast']\n\
+         [factors.timezone]\nlevels = ['UTC', 'Asia/Tokyo']\n[design]\nbudget = 60\n",
+        serde_json::Value::from(script)
+    );
+    std::fs::write(&scenario, text).expect("written");
+    let out = place.path().join("run");
+    let output = Command::new(env!("CARGO_BIN_EXE_parallax"))
+        .args(["run", "--engine", "docker", "--quick", "--seed", "3", "-q", "--out"])
+        .args([&out, &scenario])
+        .output()
+        .expect("it runs");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let json = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(out.join(name)).expect("there")).expect("JSON")
+    };
+    let findings = json("findings.json");
+    let findings = findings["findings"].as_array().expect("findings").clone();
+    assert!(
+        !findings.is_empty() && findings.iter().all(|found| found["factors"] == serde_json::json!(["mode"])),
+        "{said}"
+    );
+    let manifest = json("manifest.json");
+    assert_eq!(manifest["target"]["package"], base, "{manifest:#}");
+    assert!(manifest["engine"].as_str().is_some_and(|engine| engine.starts_with("docker")), "{manifest:#}");
+}
+
 /// Not a check: prints what one cell costs. `cargo test --test docker -- --ignored --nocapture cost`
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use program::{available, code, missing, parallax, shown};
+use program::{available, code, missing, parallax, shown, text};
 use serde_json::Value;
 
 const AGENT: &str = r#"#!/usr/bin/env bash
@@ -125,4 +125,74 @@ fn an_image_cannot_be_traced_and_is_told_so() {
     let output = parallax(&["probe", &path.display().to_string()]);
     assert_eq!(code(&output), 4, "{}", shown(&output));
     assert!(shown(&output).contains("container image cannot be traced"), "{}", shown(&output));
+}
+
+/// A program that asks the C library, and one that is linked statically and asks nobody.
+#[test]
+fn a_compiled_program_names_its_variables_unless_it_is_static() {
+    if !available("embedded") || !strace() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let source = "#include <stdio.h>\n#include <stdlib.h>\nint main(void)\n{\n    const char *url = getenv(\"AGENT_BASE_URL\");\n    \
+                  puts(url ? url : \"unset\");\n    return secure_getenv(\"AGENT_REGION\") != NULL;\n}\n";
+    std::fs::write(folder.path().join("agent.c"), format!("#define _GNU_SOURCE\n{source}")).unwrap();
+    let path = scenario(folder.path(), "");
+    for (flags, seen) in [(&[][..], true), (&["-static"], false)] {
+        let compiled =
+            Command::new("cc").args(["-o", "agent.sh", "agent.c"]).args(flags).current_dir(folder.path()).output();
+        match compiled {
+            Ok(output) if output.status.success() => {}
+            other => {
+                missing("cc", &format!("no compiler that makes such a program: {other:?}"));
+                continue;
+            }
+        }
+        let output = parallax(&["probe", &text(&path), "--json", "-q"]);
+        assert_eq!(code(&output), 0, "{}", shown(&output));
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let discovery = &told["discovery"];
+        let variables = &discovery["reads"]["variables"];
+        let blind = discovery["blind"].to_string();
+        for name in ["AGENT_BASE_URL", "AGENT_REGION"] {
+            if seen {
+                assert_eq!(
+                    (&variables[name]["own"], &variables[name]["set"]),
+                    (&true.into(), &false.into()),
+                    "{told:#}"
+                );
+            } else {
+                // The name stands in the file all the same.
+                assert!(variables[name].is_null() && discovery["mentioned"][name].is_string(), "{told:#}");
+                assert!(blind.contains("nothing in it asked the C library"), "{blind}");
+            }
+        }
+    }
+}
+
+/// A published agent, which is told its base URL by a file.
+#[test]
+fn a_published_agent_is_probed() {
+    if !available("embedded") || !strace() {
+        return;
+    }
+    let npm = Command::new("npm").arg("ping").output();
+    if !npm.is_ok_and(|output| output.status.success()) {
+        missing("npm", "no npm, or no registry");
+        return;
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/pi.toml");
+    let output = parallax(&["probe", &text(&path), "--json", "-q"]);
+    assert_eq!(code(&output), 0, "{}", shown(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let discovery = &told["discovery"];
+    assert_eq!(discovery["outcome"], serde_json::json!({"how": "exited", "code": 0}), "{discovery:#}");
+    assert!(discovery["hosts"]["https://api.openai.com"].as_u64() > Some(0), "{:#}", discovery["hosts"]);
+    assert_eq!(discovery["reads"]["files"]["/home/dev/.pi/agent/models.json"]["opened"], true, "the file that has it");
+    // Node.js asks for hundreds of names, the agent's own among them; and what cannot be seen is said.
+    let variables = discovery["reads"]["variables"].as_object().unwrap();
+    let asked: Vec<&String> = variables.iter().filter(|(_, read)| read["own"] == true).map(|(name, _)| name).collect();
+    let base_url = asked.iter().any(|name| name.ends_with("BASE_URL"));
+    assert!(base_url || discovery["blind"].to_string().contains("copy the whole environment"), "{asked:?}");
+    assert!(asked.len() > 10, "{asked:?}");
 }

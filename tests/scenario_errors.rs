@@ -279,7 +279,6 @@ fn factors_that_cannot_be() {
     refused(&factor("x", "kind = \"file\"\npath = \"../a\""), "no path for a file", "\"../a\"", "without `..`");
     refused(&factor("x", "kind = \"env\"\nvariable = \"A-B\""), "no name of a variable", "\"A-B\"", "");
     refused(&factor("hostname", "variable = \"H\""), "`variable` means nothing", "\"H\"", "kind");
-    refused(&factor("clock", ""), "`clock` cannot be varied", "clock", "remove");
     refused(&factor("prompt", "kind = \"argument\""), "cannot be called `prompt`", "prompt", "{prompt}");
     refused(&factor("home", "kind = \"argument\""), "cannot be called `home`", "home", "{home}");
     refused(&factor("\"a b\"", "kind = \"argument\""), "`a b` is no name for a factor", "\"a b\"", "letters");
@@ -659,7 +658,8 @@ fn what_a_terminal_shows() {
     insta::assert_snapshot!("nothing_to_vary", render(&read(&with(NPM, "")).expect_err("a refusal")));
     let key = with(&format!("{NPM}\ntimout = \"60s\""), ZONES);
     insta::assert_snapshot!("unknown_key", render(&read(&key).expect_err("a refusal")));
-    let several = with("npm = \"x\"\ncommand = []\nmemory = \"lots\"", "[factors.clock]\nlevels = [\"a\", \"b\"]");
+    let several =
+        with("npm = \"x\"\ncommand = []\nmemory = \"lots\"", "[factors.clock]\nlevels = [\"now\", \"tomorrow\"]");
     insta::assert_snapshot!("several", render(&read(&several).expect_err("a refusal")));
     let setting = set(GOOD, &["factors.timezone.levels=[\"UTC\", \"Berlin\"]"]).expect_err("a refusal");
     insta::assert_snapshot!("setting", render(&setting));

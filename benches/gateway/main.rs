@@ -105,6 +105,7 @@ impl Gateway {
         let configuration = Configuration {
             ca_certificate: authority.certificate_pem.clone(),
             ca_key: authority.key_pem.clone(),
+            validity: authority.validity,
             ports: Vec::new(),
             stub: Stub { script: vec![Turn::Text(String::from("OK"))], ..Stub::default() },
             ipv6_names: false,

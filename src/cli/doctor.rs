@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use fs_err as fs;
 
+use crate::capture::Sight;
 use crate::engine::target::{cached, find_program};
 use crate::engine::{docker, embedded};
 
@@ -63,7 +64,11 @@ pub async fn examine(cache: &Path) -> Vec<Row> {
         python(),
         version_of("strace", &["--version"])
     );
-    let mut rows = vec![docker, embedded_engine().await, kernel(Path::new("/proc")), namespaces(Path::new("/proc"))];
+    let embedded = embedded_engine().await;
+    let traffic = if embedded.state == State::Missing { None } else { Some(traffic().await) };
+    let mut rows = vec![docker, embedded];
+    rows.extend(traffic);
+    rows.extend([kernel(Path::new("/proc")), namespaces(Path::new("/proc"))]);
     rows.extend([user_namespaces(Path::new("/proc")), control_groups(Path::new("/sys/fs/cgroup")), npm]);
     rows.push(match node {
         Some(version) => Row::ok("Node.js", format!("{version}; pods bring their own")),
@@ -93,6 +98,7 @@ pub fn can_run(rows: &[Row]) -> bool {
 
 const DOCKER: &str = "Docker engine";
 const EMBEDDED: &str = "embedded engine";
+const TRAFFIC: &str = "traffic in pods";
 
 async fn docker_engine() -> Row {
     match docker::probe().await {
@@ -118,6 +124,41 @@ async fn embedded_engine() -> Row {
         Ok(Err(message)) => broken(EMBEDDED, &message),
         Err(error) => Row::bad(EMBEDDED, State::Missing, error.to_string(), "report this: it is a bug"),
     }
+}
+
+/// What of an agent's traffic can be seen here: a gateway is started for a moment.
+async fn traffic() -> Row {
+    let seen = match std::env::current_exe() {
+        Ok(program) => embedded::sight(&program).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match seen {
+        Ok(sight) => sight_row(sight),
+        Err(message) => {
+            Row::bad(TRAFFIC, State::Degraded, message, "no gateway starts: the embedded engine cannot run cells")
+        }
+    }
+}
+
+fn sight_row(sight: Sight) -> Row {
+    let ipv6 = if sight.ipv6 { "IPv6 as IPv4" } else { "no IPv6 in pods" };
+    let mut lacks = Vec::new();
+    if !sight.every_port {
+        lacks.push("what is said on ports that no URL names");
+    }
+    if !sight.watched {
+        lacks.push("refused connections and datagrams");
+    }
+    if lacks.is_empty() {
+        return Row::ok(TRAFFIC, format!("every port is read, what is refused is seen, {ipv6}"));
+    }
+    Row::bad(
+        TRAFFIC,
+        State::Degraded,
+        format!("not seen: {}; {ipv6}", lacks.join(", ")),
+        "the kernel needs the packet filter's redirection (iptable_nat or nft_redir) and packet sockets (af_packet) for it: load \
+         or build these modules",
+    )
 }
 
 /// A probe's one line says what and how: its first sentence is the detail, the rest the remedy.
@@ -478,5 +519,15 @@ mod tests {
         assert_eq!(row.remedy.as_deref(), Some("Install it. Then start it"));
         assert!(!can_run(std::slice::from_ref(&row)));
         assert!(can_run(&[row, Row::ok(EMBEDDED, "")]));
+    }
+
+    #[test]
+    fn what_of_the_traffic_is_not_seen_is_named() {
+        let row = |every_port, watched| sight_row(Sight { every_port, watched, ipv6: false });
+        assert_eq!(row(true, true).state, State::Ok);
+        assert!(row(true, true).detail.contains("no IPv6"));
+        for (row, said) in [(row(false, true), "ports that no URL names"), (row(true, false), "datagrams")] {
+            assert!(row.state == State::Degraded && row.detail.contains(said) && row.remedy.is_some(), "{row:?}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! [`realise`] turns levels into an [`Environment`]. Whatever a scenario does not vary is pinned here, to the same value
 //! on every machine, so that what differs between two cells is what the design says and nothing else.
 
+mod clock;
 mod command;
 mod files;
 mod surroundings;
@@ -11,8 +12,10 @@ mod variables;
 use std::collections::BTreeMap;
 
 use crate::cell::Assignment;
-use crate::scenario::Scenario;
+use crate::scenario::{ClockSetting, Scenario};
 use surroundings::Surroundings;
+
+pub use clock::{can_be_set as clock_can_be_set, library as clock_library};
 
 /// What a run pins beside the scenario, the same in all of its cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,6 +138,8 @@ pub enum Node {
     Link(String),
     /// The zone file of this IANA name, from the machine's time-zone database (the engine reads it).
     Zone(String),
+    /// The library that sets the clock of the cell's programs ([`clock_library`]; the engine makes it when the cell begins).
+    Clock(ClockSetting),
 }
 
 #[cfg(test)]
@@ -202,6 +207,9 @@ mod tests {
             ("REQUESTS_CA_BUNDLE", "/usr/local/share/ca-certificates/local.crt"),
             ("CURL_CA_BUNDLE", "/usr/local/share/ca-certificates/local.crt"),
             ("GIT_SSL_CAINFO", "/usr/local/share/ca-certificates/local.crt"),
+            ("DENO_CERT", "/usr/local/share/ca-certificates/local.crt"),
+            ("PIP_CERT", "/usr/local/share/ca-certificates/local.crt"),
+            ("AWS_CA_BUNDLE", "/usr/local/share/ca-certificates/local.crt"),
             ("X", "1"),
         ];
         let expected: BTreeMap<String, String> = expected.map(|(name, value)| (name.into(), value.into())).into();
@@ -214,6 +222,8 @@ mod tests {
         assert_eq!(text(cell, "/etc/machine-id").unwrap().len(), 33);
         assert_eq!(text(cell, "/usr/local/share/ca-certificates/local.crt").unwrap(), "-----CA-----\n");
         assert_eq!(text(cell, "/etc/ssl/certs/ca-certificates.crt").unwrap(), "-----CA-----\n");
+        let link = Node::Link(String::from("/etc/ssl/certs/ca-certificates.crt"));
+        assert_eq!(node(cell, "/usr/lib/ssl/cert.pem").unwrap().node, link);
         assert!(text(cell, "/workspace/README.md").is_some() && node(cell, "/workspace/.git").is_none());
     }
 
@@ -234,7 +244,8 @@ mod tests {
         let paths: Vec<&str> = cell.files.iter().map(|file| file.path.as_str()).collect();
         for (index, path) in paths.iter().enumerate() {
             let parent = Path::new(path).parent().unwrap().to_str().unwrap();
-            let standing = ["/", "/etc", "/home", "/usr/share", "/usr/local/share", "/srv", "/tmp"].contains(&parent);
+            let standing =
+                ["/", "/etc", "/home", "/usr/lib", "/usr/share", "/usr/local/share", "/srv", "/tmp"].contains(&parent);
             assert!(standing || paths[..index].contains(&parent), "{path} has no parent");
             assert!(index == 0 || paths[index - 1] < *path, "{path} is not sorted");
         }
@@ -343,6 +354,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_varied_has_its_library_in_every_cell() {
+        let cells = of("[factors.clock]\nlevels = ['now', '-36h']");
+        for (cell, seconds) in cells.iter().zip([0, -36 * 3600]) {
+            assert_eq!(text(cell, clock::LIST).unwrap(), format!("{}\n", clock::PLACE));
+            assert_eq!(node(cell, clock::PLACE).unwrap().node, Node::Clock(ClockSetting::Offset(seconds)));
+            assert!(!cell.variables.contains_key("LD_PRELOAD"));
+        }
+        let other = &of("[factors.git]\nlevels = ['none', 'repository']")[0];
+        assert!(node(other, clock::LIST).is_none() && node(other, clock::PLACE).is_none());
+    }
+
+    #[test]
     fn a_repository_is_one_that_git_would_take() {
         let cells = of("[factors.git]\nlevels = ['none', 'repository']");
         assert!(node(&cells[0], "/workspace/.git").is_none());
@@ -433,6 +456,7 @@ mod tests {
             ("machine_id", "'none', '00000000000000000000000000000001'"),
             ("cpus", "1, 2"),
             ("trust", "'none', 'both'"),
+            ("clock", "'now', '+1d'"),
             ("home", "'/a', '/b'"),
         ] {
             let factor = format!("[factors.{name}]\nlevels = [{levels}]");

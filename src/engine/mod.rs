@@ -12,7 +12,7 @@ pub mod target;
 
 use futures_util::future::BoxFuture;
 
-use crate::capture::Capture;
+use crate::capture::{Capture, Sight};
 use crate::cell::{Assignment, CellId};
 use crate::gateway::GatewayError;
 use crate::gateway::client::Traffic;
@@ -41,6 +41,11 @@ pub trait Engine: Send + Sync {
 
     /// What was found of the target once its install scripts had run (its executable's digest above all).
     fn target(&self) -> target::TargetFacts;
+
+    /// What can be seen in its pods' networks. `None` where they are not ours, or none has been made yet.
+    fn sight(&self) -> Option<Sight> {
+        None
+    }
 
     /// Runs one cell in slot `slot`. An agent that crashes, hangs or stays silent is an `Ok`.
     fn run<'a>(&'a self, slot: usize, job: &'a Job) -> BoxFuture<'a, Result<Capture, EngineError>>;

@@ -84,7 +84,7 @@ pub(super) struct Reading {
 impl Plan {
     /// Decides how to read a column from its samples. `all` are the contexts of every capture, those without this
     /// column too.
-    pub(super) fn decide(samples: &[Sample<'_>], all: &[Context], window: Window) -> Self {
+    pub(super) fn decide(samples: &[Sample<'_>], all: &[Context], window: &Window) -> Self {
         let moments = moment::decide(samples.iter().map(|s| (s.text, s.context.clock)), window);
         if moments.is_none() && samples.len() == all.len() && samples.len() > 1 && is_constant(samples) {
             // Nothing can be echoed or random in what stands in every capture alike. Most columns are so.
@@ -114,7 +114,7 @@ impl Plan {
         self.moments.is_none() && self.echoes.is_empty() && self.signature.is_none()
     }
 
-    fn without_moments(&self, sample: &Sample<'_>, window: Window) -> (String, Option<moment::Rewritten>) {
+    fn without_moments(&self, sample: &Sample<'_>, window: &Window) -> (String, Option<moment::Rewritten>) {
         let rewritten =
             self.moments.and_then(|habit| moment::rewrite(sample.text, window, &sample.context.clock, habit));
         match rewritten {
@@ -124,7 +124,7 @@ impl Plan {
     }
 
     /// Reads a text.
-    pub(super) fn read(&self, sample: &Sample<'_>, window: Window) -> Reading {
+    pub(super) fn read(&self, sample: &Sample<'_>, window: &Window) -> Reading {
         let (mut text, moments) = self.without_moments(sample, window);
         let mut reading = Reading::default();
         if let Some(moments) = moments {

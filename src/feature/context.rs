@@ -10,7 +10,7 @@ use super::Observation;
 use super::date::Window;
 use super::echo::{Form, forms};
 use super::moment::Clock;
-use crate::scenario::{FactorKind, Scenario};
+use crate::scenario::{ClockSetting, FactorKind, Scenario};
 
 /// Every form of every level, and when the run is. Made once, at the first capture.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(super) struct Levels {
     /// For each factor the names of its forms, with the number of levels that have one.
     names: Vec<Vec<(&'static str, usize)>>,
     timezone: Option<usize>,
+    clock: Option<usize>,
     reference: DateTime<Utc>,
 }
 
@@ -39,14 +40,20 @@ impl Levels {
             })
             .collect();
         let timezone = scenario.factors.iter().position(|f| f.kind == FactorKind::Timezone);
+        let clock = scenario.factors.iter().position(|f| f.kind == FactorKind::Clock);
         let names = forms.iter().map(|levels| counted(levels)).collect();
-        Self { scenario, forms, names, timezone, reference }
+        Self { scenario, forms, names, timezone, clock, reference }
     }
 
-    /// The days near the run. A run may be resumed days later.
+    /// The days near the run, by the clock of each cell. A run may be resumed days later.
     pub(super) fn window(&self) -> Window {
-        let day = self.reference.date_naive();
-        Window { from: day - Duration::days(3), to: day + Duration::days(60) }
+        let levels = self.clock.map(|factor| self.scenario.factors[factor].levels.as_slice()).unwrap_or_default();
+        let set = levels
+            .iter()
+            .filter_map(|level| ClockSetting::read(level.value()?))
+            .filter_map(|setting| DateTime::from_timestamp_millis(setting.at_start(self.reference.timestamp_millis())));
+        let near = |at: DateTime<Utc>| at.date_naive() - Duration::days(3)..=at.date_naive() + Duration::days(60);
+        Window::new(std::iter::once(self.reference).chain(set).map(near))
     }
 
     /// Every form's text, for the tokeniser.
@@ -81,13 +88,15 @@ impl Context {
     /// The context of an observation.
     pub(super) fn new(levels: &Arc<Levels>, observation: &Observation<'_>) -> Self {
         let assignment = observation.levels.0.clone();
-        let level = levels.timezone.and_then(|factor| {
+        let level = |factor: usize| {
             let index = assignment.get(factor)?;
             levels.scenario.factors[factor].levels.get(usize::from(*index))?.value()
-        });
-        let zone = level.and_then(|name| name.parse::<Tz>().ok()).unwrap_or(Tz::UTC);
+        };
+        let zone = levels.timezone.and_then(level).and_then(|name| name.parse::<Tz>().ok()).unwrap_or(Tz::UTC);
         let wall = i64::try_from(observation.capture.wall.0 / 1000).unwrap_or(i64::MAX);
         let clock = Clock::new(observation.capture.started_unix_ms, wall, zone, levels.reference);
+        let setting = levels.clock.and_then(level).and_then(ClockSetting::read);
+        let clock = setting.map_or(clock, |setting| clock.set(setting));
         Self { levels: Arc::clone(levels), assignment, clock }
     }
 

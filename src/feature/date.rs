@@ -2,7 +2,7 @@
 //! which of them matter; [`super::moment`] compares them with the clock of a capture.
 
 use std::fmt::Write as _;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime};
 
@@ -35,23 +35,26 @@ pub(super) enum Stamp {
     Weekday(u32),
 }
 
-/// The days that are worth recognising: those near the run. Version dates and knowledge cut-offs stay text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The days that are worth recognising: those near the run, by any clock that its cells have. Version dates and knowledge
+/// cut-offs stay text.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Window {
-    /// First day.
-    pub(super) from: NaiveDate,
-    /// Last day.
-    pub(super) to: NaiveDate,
+    spans: Vec<RangeInclusive<NaiveDate>>,
 }
 
 impl Window {
-    fn has(self, day: NaiveDate) -> bool {
-        self.from <= day && day <= self.to
+    /// The days of these spans.
+    pub(super) fn new(spans: impl IntoIterator<Item = RangeInclusive<NaiveDate>>) -> Self {
+        Self { spans: spans.into_iter().collect() }
+    }
+
+    fn has(&self, day: NaiveDate) -> bool {
+        self.spans.iter().any(|span| span.contains(&day))
     }
 }
 
 /// Finds dates and times in a line, left to right, not overlapping. Days outside the window are not found.
-pub(super) fn find(line: &str, window: Window) -> Vec<Found> {
+pub(super) fn find(line: &str, window: &Window) -> Vec<Found> {
     if !line.chars().any(char::is_numeric) && !has_name(line) {
         return Vec::new();
     }
@@ -85,7 +88,7 @@ struct Parsed<T> {
     format: String,
 }
 
-fn moment(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<(usize, Found)> {
+fn moment(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<(usize, Found)> {
     let start = lexemes.start(at)?;
     let done = |next, end, mut readings: Vec<(Stamp, String)>| {
         for (_, format) in &mut readings {
@@ -132,7 +135,7 @@ fn moment(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<(usize, Fo
 }
 
 /// Ten digits of seconds, with or without a fraction, or thirteen of milliseconds.
-fn epoch(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<(i64, usize, usize, &'static str)> {
+fn epoch(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<(i64, usize, usize, &'static str)> {
     let (value, digits) = lexemes.number(at)?;
     let value = i64::try_from(value).ok()?;
     let near =
@@ -191,7 +194,7 @@ fn tongue(language: &str) -> String {
 }
 
 /// Every way to read a date that begins at this lexeme. All that are given end at the same place.
-fn dates(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Vec<Parsed<NaiveDate>> {
+fn dates(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Vec<Parsed<NaiveDate>> {
     let named = month_first(lexemes, at, window)
         .or_else(|| day_first(lexemes, at, window))
         .or_else(|| ideographic(lexemes, at, window));
@@ -258,13 +261,13 @@ fn separator(gap: &str) -> bool {
 }
 
 /// A day and month without a year, where one is near the run.
-fn of_window(window: Window, month: u64, date: u64) -> Option<NaiveDate> {
-    let years = window.from.year()..=window.to.year();
-    years.filter_map(|year| day(u64::try_from(year).ok()?, month, date)).find(|day| window.has(*day))
+fn of_window(window: &Window, month: u64, date: u64) -> Option<NaiveDate> {
+    let mut years = window.spans.iter().flat_map(|span| span.start().year()..=span.end().year());
+    years.find_map(|year| day(u64::try_from(year).ok()?, month, date).filter(|day| window.has(*day)))
 }
 
 /// `November 21, 2026`, `Nov 21st 2026`, `November twenty-first`.
-fn month_first(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<Parsed<NaiveDate>> {
+fn month_first(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<Parsed<NaiveDate>> {
     let name = month(&lexemes.word(at)?.to_lowercase())?;
     let gap = lexemes.gap(at + 1).filter(|gap| gap.chars().count() <= 2)?;
     let (number, i, format) = day_of_month(lexemes, at + 2)?;
@@ -281,7 +284,7 @@ fn month_first(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<Parse
 }
 
 /// `21 November 2026`, `21. November 2026`, `21 de noviembre de 2026`, `twenty-first of November`.
-fn day_first(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<Parsed<NaiveDate>> {
+fn day_first(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<Parsed<NaiveDate>> {
     let (number, i, format) = day_of_month(lexemes, at)?;
     let (i, before) = linked(lexemes, i)?;
     let name = month(&lexemes.word(i)?.to_lowercase())?;
@@ -307,7 +310,7 @@ fn linked(lexemes: &Lexemes<'_>, at: usize) -> Option<(usize, String)> {
 }
 
 /// `2026年11月21日`, `2026년 11월 21일`, `11月21日`.
-fn ideographic(lexemes: &Lexemes<'_>, at: usize, window: Window) -> Option<Parsed<NaiveDate>> {
+fn ideographic(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<Parsed<NaiveDate>> {
     let unit = |i: usize| match lexemes.kind(i)? {
         Kind::Ideograph => lexemes.text(i).map(|text| (i + 1, text)),
         _ => None,
@@ -466,12 +469,12 @@ mod tests {
 
     fn window() -> Window {
         let day = |d| NaiveDate::from_ymd_opt(2026, 11, d).unwrap();
-        Window { from: day(18), to: day(28) }
+        Window::new([day(18)..=day(28)])
     }
 
     fn formats(line: &str) -> Vec<(String, String)> {
         let told = |f: Found| (line[f.span].to_owned(), told(&f.readings[0].1, Paddings::default()));
-        find(line, window()).into_iter().map(told).collect()
+        find(line, &window()).into_iter().map(told).collect()
     }
 
     #[test]
@@ -520,7 +523,8 @@ mod tests {
 
     #[test]
     fn a_number_of_two_digits_is_as_padded_as_the_others_of_its_place() {
-        let all = Window { from: NaiveDate::from_ymd_opt(2026, 1, 1).unwrap(), ..window() };
+        let first = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
+        let all = Window::new([first..=NaiveDate::from_ymd_opt(2026, 11, 28).unwrap()]);
         for (text, padded, unpadded, blank) in [
             ("2026-3-21", "%Y-%-m-%d", "%Y-%-m-%-d", "%Y-%-m-%_d"),
             ("2026-03-21", "%Y-%m-%d", "%Y-%m-%-d", "%Y-%m-%_d"),
@@ -531,7 +535,7 @@ mod tests {
             ("Nov  9 2026", "%b %_d %Y", "%b %_d %Y", "%b %_d %Y"),
             ("Nov 9 2026", "%b %-d %Y", "%b %-d %Y", "%b %-d %Y"),
         ] {
-            let found = find(text, all);
+            let found = find(text, &all);
             let format = &found[0].readings[0].1;
             let all = [Padding::Zero, Padding::None, Padding::Blank];
             let told = all.map(|padding| told(format, Paddings { date: padding, time: padding }));
@@ -559,8 +563,8 @@ mod tests {
     #[test]
     fn an_ambiguous_date_has_both_readings() {
         let day = |m, d| NaiveDate::from_ymd_opt(2026, m, d).unwrap();
-        let all = Window { from: day(1, 1), to: day(12, 31) };
-        let found = find("03/04/2026", all);
+        let all = Window::new([day(1, 1)..=day(12, 31)]);
+        let found = find("03/04/2026", &all);
         let stamps: Vec<Stamp> = found[0].readings.iter().map(|r| r.0).collect();
         assert_eq!(stamps, [Stamp::Date(day(3, 4)), Stamp::Date(day(4, 3))]);
     }
@@ -568,7 +572,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn never_panics(text in "[\\PC0-9:/. +年月日TZ-]*") {
-            for found in find(&text, window()) {
+            for found in find(&text, &window()) {
                 let _ = &text[found.span];
             }
         }

@@ -30,6 +30,10 @@ const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 /// All forms of a level. Plain forms come first. `reference` is the run's time: a zone's offset depends on it.
 pub(super) fn forms(kind: &FactorKind, level: &str, reference: DateTime<Utc>) -> Vec<Form> {
     let mut list = Forms(Vec::new());
+    if *kind == FactorKind::Clock {
+        // What an agent says of it is a date, and held against the cell's clock.
+        return list.0;
+    }
     list.add("raw", level);
     match kind {
         FactorKind::Timezone => zone(level, reference, &mut list),

@@ -15,6 +15,8 @@ pub(super) struct Elapsed {
     unit: i64,
     /// 1 where it grows, -1 where it counts down.
     sign: i64,
+    /// Whether it counts by the cell's own clock where that is set, not by the machine's.
+    own: bool,
     /// What the value less the clock may be, in milliseconds.
     least: i64,
     most: i64,
@@ -34,18 +36,24 @@ impl Elapsed {
             return None;
         }
         let slack = values.iter().map(|(_, clock)| clock.wall_ms()).max()?;
-        UNITS.iter().flat_map(|unit| [(*unit, 1), (*unit, -1)]).find_map(|(unit, sign)| {
-            let left: Vec<i64> = values.iter().map(|(value, clock)| left(*value, clock, unit, sign)).collect();
+        let set = values.iter().any(|(_, clock)| clock.is_set());
+        let ways = UNITS.iter().flat_map(|unit| [(*unit, 1), (*unit, -1)]);
+        let mut ways =
+            ways.flat_map(|(unit, sign)| [(unit, sign, true), (unit, sign, false)]).filter(|way| set || way.2);
+        ways.find_map(|(unit, sign, own)| {
+            let left: Vec<i64> =
+                values.iter().map(|(value, clock)| left(*value, clock.started_ms(own), unit, sign)).collect();
             let (low, high) = (*left.iter().min()?, *left.iter().max()?);
             let bound = unit.saturating_add(slack);
             let fits = high.saturating_sub(low) <= bound;
-            fits.then(|| Self { unit, sign, least: high.saturating_sub(bound), most: low.saturating_add(bound) })
+            fits.then(|| Self { unit, sign, own, least: high.saturating_sub(bound), most: low.saturating_add(bound) })
         })
     }
 
     /// Whether the clock accounts for a value.
     pub(super) fn accounts_for(&self, text: &str, clock: &Clock) -> bool {
-        whole(text).is_some_and(|value| (self.least..=self.most).contains(&left(value, clock, self.unit, self.sign)))
+        let started = clock.started_ms(self.own);
+        whole(text).is_some_and(|value| (self.least..=self.most).contains(&left(value, started, self.unit, self.sign)))
     }
 }
 
@@ -54,8 +62,8 @@ fn whole(text: &str) -> Option<i64> {
     text.parse::<i64>().ok().filter(|value| value.to_string() == text)
 }
 
-fn left(value: i64, clock: &Clock, unit: i64, sign: i64) -> i64 {
-    value.saturating_mul(unit).saturating_mul(sign).saturating_sub(clock.started_ms())
+fn left(value: i64, started_ms: i64, unit: i64, sign: i64) -> i64 {
+    value.saturating_mul(unit).saturating_mul(sign).saturating_sub(started_ms)
 }
 
 #[cfg(test)]

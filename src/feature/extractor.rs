@@ -118,13 +118,13 @@ impl Extractor {
                 }
             }
         }
-        let window = prepared.tokeniser.window();
+        let window = prepared.tokeniser.window().clone();
         for (address, leaf) in gathered {
             let model = leaf.learn(prepared, &mut self.table);
             self.models.insert(address.to_owned(), model);
-            self.table.decide_many(&contexts, window);
+            self.table.decide_many(&contexts, &window);
         }
-        self.table.decide(&contexts, window);
+        self.table.decide(&contexts, &window);
         self.kept = kept;
     }
 

@@ -7,14 +7,27 @@ use chrono_tz::Tz;
 
 use super::date::{Found, Stamp, Window, find};
 use super::padding::{Paddings, told};
+use crate::scenario::ClockSetting;
 
 /// When a capture was made, and where its cell thinks that it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
+    machine: Seen,
+    /// By the cell's own clock, where that is set otherwise.
+    own: Option<Seen>,
+}
+
+/// When a capture was made by one of the clocks.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
     from: DateTime<Utc>,
     to: DateTime<Utc>,
     zone: Tz,
+    /// The run's reference time by the machine's clock, and by this one.
     reference: DateTime<Utc>,
+    shown: DateTime<Utc>,
+    /// How this one is set.
+    setting: Option<ClockSetting>,
 }
 
 /// Which clock a column of text follows, as far as all learned captures tell.
@@ -29,6 +42,8 @@ pub(super) enum Basis {
 /// How a column's moments are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Habit {
+    /// Whether they follow the cell's own clock where it is set, not the machine's.
+    pub(super) own: bool,
     /// The clock that they follow.
     pub(super) basis: Basis,
     /// How their numbers below ten are padded: one of two digits then is so, too.
@@ -59,19 +74,49 @@ impl Clock {
     pub(super) fn new(started_unix_ms: i64, wall_ms: i64, zone: Tz, reference: DateTime<Utc>) -> Self {
         let at = |ms| DateTime::from_timestamp_millis(ms).unwrap_or_default();
         let bounded = wall_ms.clamp(0, 86_400_000);
-        Self { from: at(started_unix_ms), to: at(started_unix_ms.saturating_add(bounded + 1000)), zone, reference }
+        let to = at(started_unix_ms.saturating_add(bounded + 1000));
+        let (from, shown) = (at(started_unix_ms), reference);
+        Self { machine: Seen { from, to, zone, reference, shown, setting: None }, own: None }
     }
 
-    /// When the capture was begun, in Unix milliseconds.
-    pub(super) fn started_ms(&self) -> i64 {
-        self.from.timestamp_millis()
+    /// The same, in a cell whose own clock is set like this.
+    pub(super) fn set(self, setting: ClockSetting) -> Self {
+        let Seen { from, to, zone, reference, .. } = self.machine;
+        let at = |machine: DateTime<Utc>| {
+            DateTime::from_timestamp_millis(setting.at_start(machine.timestamp_millis())).unwrap_or_default()
+        };
+        let own = Seen {
+            from: at(from),
+            to: at(from) + (to - from),
+            zone,
+            reference,
+            shown: at(reference),
+            setting: Some(setting),
+        };
+        Self { own: (setting != ClockSetting::NOW).then_some(own), ..self }
+    }
+
+    /// When the capture was begun, in Unix milliseconds, by the cell's own clock or by the machine's.
+    pub(super) fn started_ms(&self, own: bool) -> i64 {
+        self.seen(own).from.timestamp_millis()
     }
 
     /// How long it took at most, in milliseconds.
     pub(super) fn wall_ms(&self) -> i64 {
-        (self.to - self.from).num_milliseconds()
+        (self.machine.to - self.machine.from).num_milliseconds()
     }
 
+    /// Whether the cell's own clock is another than the machine's.
+    pub(super) fn is_set(&self) -> bool {
+        self.own.is_some()
+    }
+
+    fn seen(&self, own: bool) -> Seen {
+        self.own.filter(|_| own).unwrap_or(self.machine)
+    }
+}
+
+impl Seen {
     fn local(&self, instant: DateTime<Utc>) -> NaiveDateTime {
         instant.with_timezone(&self.zone).naive_local()
     }
@@ -80,9 +125,20 @@ impl Clock {
         self.zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()
     }
 
-    /// Days from UTC's date to the zone's, at the run's reference time.
-    fn expected_days(&self) -> i64 {
-        (self.local(self.reference).date() - self.reference.date_naive()).num_days()
+    /// Days from the machine's date in UTC to this clock's, in the zone or in UTC, at the run's reference time.
+    fn expected_days(&self, local: bool) -> i64 {
+        let shown = if local { self.local(self.shown).date() } else { self.shown.date_naive() };
+        (shown - self.reference.date_naive()).num_days()
+    }
+
+    /// An offset from UTC, and how the clock is set, as far as it shows in an instant or in a time of day.
+    fn hours(&self, local: bool, whole: bool) -> String {
+        let hours = hours(if local { self.offset(self.shown) } else { 0 });
+        match self.setting {
+            Some(ClockSetting::Offset(seconds)) if !whole && seconds % 86_400 == 0 => hours,
+            Some(setting) => format!("{hours}, {}", setting.told()),
+            None => hours,
+        }
     }
 
     fn agreement(&self, stamp: Stamp) -> Agreement {
@@ -125,16 +181,20 @@ impl Clock {
         }
     }
 
-    /// What is left of a stamp once the time of the capture is taken out; `None` for what depends on no zone.
+    /// What is left of a stamp once the time of the capture is taken out; `None` for what depends on no zone and no setting.
     fn shift(&self, stamp: Stamp, basis: Basis) -> Option<String> {
         let agreement = self.agreement(stamp);
         let local = agreement.local && (basis == Basis::Local || !agreement.utc);
         match stamp {
-            Stamp::Date(day) if agreement.near => Some(days((day - self.from.date_naive()).num_days())),
-            Stamp::Date(_) | Stamp::Weekday(_) => Some(days(if local { self.expected_days() } else { 0 })),
-            Stamp::Time(_) | Stamp::DateTime(..) if agreement.near => None,
-            Stamp::Time(_) | Stamp::DateTime(..) => Some(hours(if local { self.offset(self.reference) } else { 0 })),
-            Stamp::Epoch(_) => None,
+            Stamp::Date(day) if agreement.near => {
+                Some(days((day - self.from.date_naive()).num_days() + self.expected_days(false)))
+            }
+            Stamp::Date(_) => Some(days(self.expected_days(local))),
+            Stamp::Weekday(_) => Some(days((self.expected_days(local) + 3).rem_euclid(7) - 3)),
+            Stamp::Time(_) | Stamp::DateTime(..) if agreement.near => self.setting.map(ClockSetting::told),
+            Stamp::Time(_) => Some(self.hours(local, false)),
+            Stamp::DateTime(..) => Some(self.hours(local, true)),
+            Stamp::Epoch(_) => self.setting.map(ClockSetting::told),
         }
     }
 }
@@ -155,7 +215,35 @@ fn hours(offset: i32) -> String {
 
 /// Decides from all learned captures whether a column's dates and times are moments, and which clock they follow.
 /// `None` where they are not: then they stay text.
-pub(super) fn decide<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: Window) -> Option<Habit> {
+pub(super) fn decide<'a>(texts: impl Iterator<Item = (&'a str, Clock)> + Clone, window: &Window) -> Option<Habit> {
+    let own = follow(texts.clone(), window, true);
+    if !texts.clone().any(|(_, clock)| clock.is_set()) {
+        return own.and_then(Followed::habit);
+    }
+    // A program that the cell's own clock does not reach says what the machine's says.
+    let machine = follow(texts, window, false);
+    [own, machine]
+        .into_iter()
+        .flatten()
+        .reduce(|own, machine| if machine.agreed > own.agreed { machine } else { own })?
+        .habit()
+}
+
+/// How many of a column's dates and times agree with a clock.
+struct Followed {
+    found: usize,
+    agreed: usize,
+    habit: Habit,
+}
+
+impl Followed {
+    fn habit(self) -> Option<Habit> {
+        // A stray miss (an agent that is slow around midnight) must not turn every capture's date into text.
+        (self.found > 0 && self.agreed * 20 >= self.found * 19).then_some(self.habit)
+    }
+}
+
+fn follow<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: &Window, own: bool) -> Option<Followed> {
     let (mut found, mut agreed) = (0_usize, 0_usize);
     let (mut all_utc, mut paddings) = (true, Paddings::default());
     // Equal texts of several captures stand side by side: each is searched once.
@@ -166,20 +254,19 @@ pub(super) fn decide<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: 
         }
         for hit in last.iter().flat_map(|(_, hits)| hits) {
             found += 1;
-            if let Some(((_, format), agreement)) = best(hit, &clock) {
+            if let Some(((_, format), agreement)) = best(hit, &clock.seen(own)) {
                 agreed += 1;
                 paddings.learn(format);
                 all_utc &= agreement.utc || agreement.near;
             }
         }
     }
-    // A stray miss (an agent that is slow around midnight) must not turn every capture's date into text.
     let basis = if all_utc { Basis::Utc } else { Basis::Local };
-    (found > 0 && agreed * 20 >= found * 19).then_some(Habit { basis, paddings })
+    (found > 0).then_some(Followed { found, agreed, habit: Habit { own, basis, paddings } })
 }
 
 /// The reading that agrees with the clock.
-fn best<'a>(hit: &'a Found, clock: &Clock) -> Option<(&'a (Stamp, String), Agreement)> {
+fn best<'a>(hit: &'a Found, clock: &Seen) -> Option<(&'a (Stamp, String), Agreement)> {
     let all: Vec<_> = hit.readings.iter().map(|reading| (reading, clock.agreement(reading.0))).collect();
     let exact = all.iter().position(|(_, a)| a.local || a.utc);
     let index = exact.or_else(|| all.iter().position(|(_, a)| a.near))?;
@@ -187,11 +274,12 @@ fn best<'a>(hit: &'a Found, clock: &Clock) -> Option<(&'a (Stamp, String), Agree
 }
 
 /// Takes the moments out of a text. Gives `None` if there are none.
-pub(super) fn rewrite(text: &str, window: Window, clock: &Clock, habit: Habit) -> Option<Rewritten> {
+pub(super) fn rewrite(text: &str, window: &Window, clock: &Clock, habit: Habit) -> Option<Rewritten> {
     let mut out = Rewritten::default();
+    let clock = clock.seen(habit.own);
     let mut at = 0;
     for hit in find(text, window) {
-        let Some((reading, _)) = best(&hit, clock) else { continue };
+        let Some((reading, _)) = best(&hit, &clock) else { continue };
         out.text.push_str(&text[at..hit.span.start]);
         out.text.push_str(match reading.0 {
             Stamp::Date(_) => "${date}",
@@ -225,11 +313,11 @@ mod tests {
 
     fn window() -> Window {
         let day = DateTime::from_timestamp_millis(EVENING).unwrap().date_naive();
-        Window { from: day - Duration::days(3), to: day + Duration::days(30) }
+        Window::new([day - Duration::days(3)..=day + Duration::days(30)])
     }
 
     fn shift(text: &str, clock: Clock, basis: Basis) -> Vec<String> {
-        rewrite(text, window(), &clock, Habit { basis, paddings: Paddings::default() }).unwrap().shifts
+        rewrite(text, &window(), &clock, Habit { own: true, basis, paddings: Paddings::default() }).unwrap().shifts
     }
 
     #[test]
@@ -244,8 +332,8 @@ mod tests {
     #[test]
     fn a_utc_date_is_constant() {
         let texts = [("2026-11-21", clock(0, "Asia/Tokyo")), ("2026-11-22", clock(5, "Asia/Tokyo"))];
-        let habit = Habit { basis: Basis::Utc, paddings: Paddings::default() };
-        assert_eq!(decide(texts.iter().map(|(t, c)| (*t, *c)), window()), Some(habit));
+        let habit = Habit { own: true, basis: Basis::Utc, paddings: Paddings::default() };
+        assert_eq!(decide(texts.iter().map(|(t, c)| (*t, *c)), &window()), Some(habit));
         for (text, clock) in texts {
             assert_eq!(shift(text, clock, Basis::Utc), ["UTC date"]);
         }
@@ -256,7 +344,8 @@ mod tests {
         // 2026-11-09 20:00 UTC: the 10th in Tokyo.
         let at = EVENING - 12 * 86_400_000;
         let day = DateTime::from_timestamp_millis(at).unwrap();
-        let window = Window { from: day.date_naive() - Duration::days(3), to: day.date_naive() + Duration::days(3) };
+        let near = day.date_naive();
+        let window = Window::new([near - Duration::days(3)..=near + Duration::days(3)]);
         let clock = |zone: &str| Clock::new(at, 2000, zone.parse().unwrap(), day);
         for (ninth, tenth, format) in [
             ("Mon Nov  9 20:00:01 2026", "Tue Nov 10 05:00:01 2026", "%b %_d %H:%M:%S"),
@@ -265,9 +354,9 @@ mod tests {
             ("Nov 09", "Nov 10", "%b %d"),
         ] {
             let texts = [(tenth, clock("Asia/Tokyo")), (ninth, clock("UTC"))];
-            let habit = decide(texts.into_iter(), window).unwrap();
+            let habit = decide(texts.into_iter(), &window).unwrap();
             for (text, clock) in texts {
-                let rewritten = rewrite(text, window, &clock, habit).unwrap();
+                let rewritten = rewrite(text, &window, &clock, habit).unwrap();
                 assert!(rewritten.formats[0].ends_with(format), "{text}: {:?}", rewritten.formats);
             }
         }
@@ -276,9 +365,9 @@ mod tests {
     #[test]
     fn other_days_are_not_moments() {
         let texts = [("2026-11-30", clock(0, "UTC")), ("2026-11-30", clock(1, "UTC"))];
-        assert_eq!(decide(texts.into_iter(), window()), None);
-        let habit = Habit { basis: Basis::Utc, paddings: Paddings::default() };
-        assert_eq!(rewrite("on 2026-11-30", window(), &clock(0, "UTC"), habit), None);
+        assert_eq!(decide(texts.into_iter(), &window()), None);
+        let habit = Habit { own: true, basis: Basis::Utc, paddings: Paddings::default() };
+        assert_eq!(rewrite("on 2026-11-30", &window(), &clock(0, "UTC"), habit), None);
     }
 
     #[test]
@@ -287,5 +376,36 @@ mod tests {
         assert_eq!(shift("2026-11-22T05:00:01+09:00", clock(0, "Asia/Tokyo"), Basis::Local), ["UTC+09:00"]);
         assert_eq!(shift("2026-11-21T20:00:01Z", clock(0, "Asia/Tokyo"), Basis::Utc), ["UTC+00:00"]);
         assert!(shift("1795291200123", clock(0, "Asia/Tokyo"), Basis::Utc).is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_told_as_what_it_is_and_one_that_does_not_reach_as_none() {
+        let month = ClockSetting::Offset(30 * 86_400);
+        let window = Window::new([0, 30].map(|days| {
+            let day = NaiveDate::from_ymd_opt(2026, 11, 21).unwrap() + Duration::days(days);
+            day - Duration::days(3)..=day + Duration::days(9)
+        }));
+        let machine = clock(0, "Asia/Tokyo");
+        let told = |reached: bool| {
+            let date = if reached { "2026-12-22" } else { "2026-11-22" };
+            let texts = [("2026-11-22", machine), (date, machine.set(month))];
+            let habit = decide(texts.iter().copied(), &window).unwrap();
+            texts.map(|(text, clock)| rewrite(text, &window, &clock, habit).unwrap())
+        };
+        let [now, later] = told(true);
+        assert_eq!((now.text.as_str(), later.text.as_str()), ("${date}", "${date}"));
+        assert_eq!((now.shifts, later.shifts), (vec!["UTC date + 1 day".into()], vec!["UTC date +31 days".into()]));
+        let [now, later] = told(false);
+        assert_eq!(now.shifts, later.shifts, "the machine's date at both levels");
+        let set = machine.set(month);
+        let shift = |text: &str| {
+            let habit = Habit { own: true, basis: Basis::Local, paddings: Paddings::default() };
+            rewrite(text, &window, &set, habit).unwrap().shifts
+        };
+        assert_eq!(shift("at 05:00:01"), ["UTC+09:00"], "the time of day is the same");
+        assert_eq!(shift("2026-12-22T05:00:01+09:00"), ["UTC+09:00, clock +30d"]);
+        assert!(!machine.set(ClockSetting::NOW).is_set());
+        assert_eq!(machine.set(ClockSetting::Instant(7)).started_ms(true), 7000);
+        assert_eq!(machine.set(ClockSetting::Instant(7)).started_ms(false), machine.started_ms(true));
     }
 }

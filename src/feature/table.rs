@@ -85,14 +85,14 @@ impl Table {
     }
 
     /// Decides the plans that are not decided yet, where there are many of them. No plan depends on another.
-    pub(super) fn decide_many(&mut self, contexts: &[Context], window: Window) {
+    pub(super) fn decide_many(&mut self, contexts: &[Context], window: &Window) {
         if self.undecided.iter().map(|one| one.samples.len()).sum::<usize>() >= AT_ONCE {
             self.decide(contexts, window);
         }
     }
 
     /// Decides the plans that are not decided yet.
-    pub(super) fn decide(&mut self, contexts: &[Context], window: Window) {
+    pub(super) fn decide(&mut self, contexts: &[Context], window: &Window) {
         let undecided = std::mem::take(&mut self.undecided);
         let plan = |Undecided { column, samples }: Undecided| {
             let samples: Vec<Sample<'_>> =

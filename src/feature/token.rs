@@ -60,8 +60,8 @@ impl Tokeniser {
     }
 
     /// The days near the run.
-    pub(super) fn window(&self) -> Window {
-        self.window
+    pub(super) fn window(&self) -> &Window {
+        &self.window
     }
 
     /// The tokens of a line; together they are the line.
@@ -82,7 +82,7 @@ impl Tokeniser {
     fn composites(&self, line: &str) -> Vec<(Range<usize>, Sort)> {
         let lasting = |stamp: &Stamp| matches!(stamp, Stamp::Time(_) | Stamp::Weekday(_));
         let mut all: Vec<(Range<usize>, Sort)> = Vec::new();
-        for found in date::find(line, self.window) {
+        for found in date::find(line, &self.window) {
             let sort = if found.readings.iter().all(|(stamp, _)| lasting(stamp)) { Sort::Word } else { Sort::Moment };
             all.push((found.span, sort));
         }
@@ -202,7 +202,7 @@ pub(super) mod tests {
 
     pub(in crate::feature) fn tokeniser(forms: &[&str]) -> Tokeniser {
         let day = |m, d| NaiveDate::from_ymd_opt(2026, m, d).unwrap();
-        let window = Window { from: day(11, 18), to: day(12, 21) };
+        let window = Window::new([day(11, 18)..=day(12, 21)]);
         Tokeniser::new(forms.iter().map(|f| (*f).to_owned()).collect(), window)
     }
 
@@ -230,7 +230,7 @@ pub(super) mod tests {
         let zones = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
         let kind = crate::scenario::FactorKind::Timezone;
         let forms = zones.flat_map(|zone| super::super::echo::forms(&kind, zone, at)).map(|form| form.text).collect();
-        let tokeniser = Tokeniser::new(forms, tokeniser(&[]).window);
+        let tokeniser = Tokeniser::new(forms, tokeniser(&[]).window.clone());
         assert!(tokeniser.levels.is_some());
         assert!(tokeniser.tokens("in America/Argentina/Buenos_Aires now").iter().any(|t| t.sort == Sort::Level));
     }

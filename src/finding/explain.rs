@@ -23,15 +23,29 @@ pub fn explain(difference: &Difference<'_>, scenario: &Scenario) -> Option<Strin
     if let Some(reason) = routed(difference, scenario).or_else(|| spoken(difference, scenario)) {
         return Some(reason);
     }
+    if difference.feature.kind == FeatureKind::LocalDate {
+        return dated(difference, scenario);
+    }
     let [factor] = difference.factors else { return None };
     let known = scenario.factors.get(*factor)?;
     match &difference.feature.kind {
         FeatureKind::Echo { factor: echoed } if echoed == factor => Some(format!("echo of {}", known.name)),
-        FeatureKind::LocalDate if known.kind == FactorKind::Timezone => {
-            Some(String::from("local date or time in the level's zone"))
-        }
         FeatureKind::Json if counts_characters(difference, scenario, *factor) => {
             Some(format!("counts the characters of {}", known.name))
+        }
+        _ => None,
+    }
+}
+
+/// A date or time is that of the level's zone and clock, and of nothing else.
+fn dated(difference: &Difference<'_>, scenario: &Scenario) -> Option<String> {
+    let kinds: Vec<_> =
+        difference.factors.iter().filter_map(|factor| Some(&scenario.factors.get(*factor)?.kind)).collect();
+    match kinds[..] {
+        [FactorKind::Timezone] => Some(String::from("local date or time in the level's zone")),
+        [FactorKind::Clock] => Some(String::from("date or time by the level's clock")),
+        [FactorKind::Timezone, FactorKind::Clock] | [FactorKind::Clock, FactorKind::Timezone] => {
+            Some(String::from("local date or time in the level's zone, by the level's clock"))
         }
         _ => None,
     }

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::protocol::{Command, Configuration, Report, WireExchange};
 use super::{GatewayError, frame};
-use crate::capture::{Body, Connection, DnsQuestion, Dropped, Exchange, TlsHello};
+use crate::capture::{Body, Connection, DnsQuestion, Dropped, Exchange, Sight, TlsHello};
 use crate::cell::CellId;
 
 /// How long a gateway may take to bring up its network.
@@ -39,17 +39,11 @@ pub struct Traffic {
 }
 
 /// A gateway that runs elsewhere, behind a reader of its reports and a writer of its commands.
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "what was asked of the gateway and what is the matter with it are apart"
-)]
 pub struct GatewayClient {
     writer: Box<dyn AsyncWrite + Send + Unpin>,
     reports: mpsc::UnboundedReceiver<Result<Heard, GatewayError>>,
     reader: JoinHandle<()>,
-    ipv6: bool,
-    every_port: bool,
-    watched: bool,
+    sight: Sight,
     interface: bool,
     http2: bool,
     current: Option<String>,
@@ -58,7 +52,7 @@ pub struct GatewayClient {
 impl std::fmt::Debug for GatewayClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GatewayClient")
-            .field("ipv6", &self.ipv6)
+            .field("sight", &self.sight)
             .field("current", &self.current)
             .finish_non_exhaustive()
     }
@@ -81,9 +75,7 @@ impl GatewayClient {
             writer: Box::new(writer),
             reports,
             reader,
-            ipv6: false,
-            every_port: false,
-            watched: false,
+            sight: Sight::default(),
             interface: false,
             http2: false,
             current: None,
@@ -91,29 +83,17 @@ impl GatewayClient {
         client.tell(&Command::Configure(configuration)).await?;
         match client.hear("configure", READY_SECONDS).await? {
             Heard::Report(Report::Ready { ipv6, every_port, watched }) => {
-                (client.ipv6, client.every_port, client.watched) = (ipv6, every_port, watched);
+                client.sight = Sight { every_port, watched, ipv6 };
             }
             other => return Err(unexpected(&other)),
         }
         Ok(client)
     }
 
-    /// Whether IPv6 addresses end at the gateway too.
+    /// What it can see of an agent.
     #[must_use]
-    pub fn ipv6(&self) -> bool {
-        self.ipv6
-    }
-
-    /// Whether connections to every port are accepted, not only to those that are served by name.
-    #[must_use]
-    pub fn every_port(&self) -> bool {
-        self.every_port
-    }
-
-    /// Whether connections that are refused, and datagrams that nobody answers, are seen.
-    #[must_use]
-    pub fn watched(&self) -> bool {
-        self.watched
+    pub fn sight(&self) -> Sight {
+        self.sight
     }
 
     /// Lets the network show an interface beside `lo`, or none. Before a cell begins.

@@ -42,7 +42,7 @@ impl Parlour {
     pub fn open(stub: scenario::Stub) -> Result<Self, GatewayError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let authority = Authority::mint("Network Root CA")?;
-        let certificates = Certificates::new(&authority.certificate_pem, &authority.key_pem)?;
+        let certificates = Certificates::new(&authority.certificate_pem, &authority.key_pem, authority.validity)?;
         Ok(Self { runtime, shared: Arc::new(Shared { stub: Stub::new(stub), certificates, ipv6_names: false }) })
     }
 

@@ -42,7 +42,7 @@ mod tls;
 mod watch;
 mod websocket;
 
-pub use authority::Authority;
+pub use authority::{Authority, Validity};
 pub use client::{GatewayClient, Traffic};
 pub use error::GatewayError;
 pub use network::Sockets;

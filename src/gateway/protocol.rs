@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::authority::Validity;
 use crate::capture::{Connection, DnsQuestion, Dropped, Hop, TlsHello, Via};
 use crate::scenario::Stub;
 
@@ -41,6 +42,8 @@ pub struct Configuration {
     pub ca_certificate: String,
     /// Its private key, PEM.
     pub ca_key: String,
+    /// The days on which certificates in its name are valid.
+    pub validity: Validity,
     /// TCP ports beside 80 and 443, sorted: those that the scenario's URLs name. Every port sniffs its protocol
     /// (TLS, HTTP, CONNECT, absolute-form).
     pub ports: Vec<u16>,

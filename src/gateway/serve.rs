@@ -172,8 +172,8 @@ struct Gateway {
 
 impl Gateway {
     async fn open(configuration: Configuration, given: Option<Sockets>) -> Result<Self, GatewayError> {
-        let Configuration { ca_certificate, ca_key, ports, stub, ipv6_names } = configuration;
-        let certificates = Certificates::new(&ca_certificate, &ca_key)?;
+        let Configuration { ca_certificate, ca_key, validity, ports, stub, ipv6_names } = configuration;
+        let certificates = Certificates::new(&ca_certificate, &ca_key, validity)?;
         let sockets = match given {
             Some(sockets) => sockets,
             None => network::bring_up(&ports).await?,

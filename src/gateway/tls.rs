@@ -15,6 +15,7 @@ use sha2::Digest as _;
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::GatewayError;
+use super::authority::Validity;
 use super::tee::{Duplex, Tee};
 use super::{authority, hello};
 use crate::capture::HelloDetail;
@@ -54,6 +55,7 @@ type Served = (String, Option<&'static str>);
 /// Mints certificates and accepts TLS with them.
 pub(super) struct Certificates {
     issuer: Issuer<'static, KeyPair>,
+    validity: Validity,
     leaf_key: KeyPair,
     configurations: Mutex<HashMap<Served, Arc<ServerConfig>>>,
 }
@@ -69,10 +71,10 @@ impl Certificates {
     ///
     /// # Errors
     /// When the authority is not one that [`Authority::mint`](super::Authority::mint) made.
-    pub(super) fn new(ca_certificate: &str, ca_key: &str) -> Result<Self, GatewayError> {
+    pub(super) fn new(ca_certificate: &str, ca_key: &str, validity: Validity) -> Result<Self, GatewayError> {
         let name = common_name(ca_certificate).map_err(GatewayError::UnusableAuthority)?;
-        let issuer = Issuer::new(authority::certificate_params(&name), KeyPair::from_pem(ca_key)?);
-        Ok(Self { issuer, leaf_key: KeyPair::generate()?, configurations: Mutex::default() })
+        let issuer = Issuer::new(authority::certificate_params(&name, validity), KeyPair::from_pem(ca_key)?);
+        Ok(Self { issuer, validity, leaf_key: KeyPair::generate()?, configurations: Mutex::default() })
     }
 
     /// Accepts TLS on a stream that was dialled at `dialled`, for the name that the client indicates, else for
@@ -135,7 +137,7 @@ impl Certificates {
         let mut serial = sha2::Sha256::digest(name.as_bytes())[..16].to_vec();
         serial[0] = serial[0] & 0x7f | 0x40;
         params.serial_number = Some(SerialNumber::from_slice(&serial));
-        authority::set_validity(&mut params);
+        self.validity.set(&mut params);
         Ok(params.signed_by(&self.leaf_key, &self.issuer).map_err(general)?.der().clone())
     }
 }
@@ -185,7 +187,7 @@ mod tests {
 
     fn certificates() -> Certificates {
         let authority = Authority::mint("Corporate Root CA").unwrap();
-        Certificates::new(&authority.certificate_pem, &authority.key_pem).unwrap()
+        Certificates::new(&authority.certificate_pem, &authority.key_pem, authority.validity).unwrap()
     }
 
     #[test]

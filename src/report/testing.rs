@@ -149,6 +149,8 @@ pub(crate) fn manifest() -> Manifest {
         kernel: "6".into(),
         architecture: "x86_64".into(),
         cores: 2,
+        pinned: None,
+        sight: None,
         usage: None,
     }
 }

@@ -10,14 +10,11 @@ use super::dummies;
 use crate::cell::Assignment;
 use crate::engine::environment::{Context, Environment, Node, realise};
 use crate::finding::{ByHand, Finding};
-use crate::scenario::{FactorKind, Scenario, Source};
+use crate::scenario::{FactorKind, Scenario, Source, TRUST_VARIABLES};
 use crate::store::Manifest;
 
 /// Answers and prints requests: 40 lines of Python with nothing but its standard library.
 const STUB: &str = include_str!("stub.py");
-/// Variables that name the run's certificate, which there is none of here.
-const TRUST: [&str; 5] =
-    ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"];
 /// Variables that the container or the shell sets by itself.
 const OWN: [&str; 3] = ["PATH", "PWD", "HOSTNAME"];
 /// Public images: the runtime of a target, and Python for the stub.
@@ -46,7 +43,11 @@ pub fn by_hand(manifest: &Manifest, finding: &Finding, baseline: &Assignment, va
         return None;
     }
     let out_of_reach = |kind: &FactorKind| match kind {
-        FactorKind::MachineId | FactorKind::DnsSearch | FactorKind::Trust | FactorKind::HttpVersion => true,
+        FactorKind::MachineId
+        | FactorKind::DnsSearch
+        | FactorKind::Trust
+        | FactorKind::Clock
+        | FactorKind::HttpVersion => true,
         FactorKind::Cpus | FactorKind::Cwd => way == Way::Namespaces,
         _ => false,
     };
@@ -129,7 +130,8 @@ fn side(manifest: &Manifest, scenario: &Scenario, environment: &Environment, way
         .iter()
         .filter(|(name, _)| {
             let said = scenario.target.env.contains_key(*name);
-            !OWN.contains(&name.as_str()) && (said || !TRUST.contains(&name.as_str()))
+            // There is no certificate of the run here that they could name.
+            !OWN.contains(&name.as_str()) && (said || !TRUST_VARIABLES.contains(&name.as_str()))
         })
         .collect();
     let (hosts, ports) = addresses(variables.values().map(|value| value.as_str()), &environment.command);
@@ -261,7 +263,7 @@ fn laid(environment: &Environment, root: &str) -> String {
             Node::File(bytes) => {
                 let _ = write!(commands, "printf %b {} > {path}; ", quote(&escaped(bytes)));
             }
-            Node::Link(_) | Node::Zone(_) => {}
+            Node::Link(_) | Node::Zone(_) | Node::Clock(_) => {}
         }
     }
     commands

@@ -428,6 +428,8 @@ mod tests {
             kernel: String::new(),
             architecture: String::new(),
             cores: 2,
+            pinned: None,
+            sight: None,
             usage: None,
         };
         let folder = Folder::create(&place.path().join("run"), &manifest).unwrap();

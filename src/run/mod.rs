@@ -7,6 +7,7 @@ pub mod driver;
 pub mod dummies;
 pub mod event;
 pub mod fold;
+mod pinned;
 pub mod redact;
 pub mod replay;
 pub mod reproduce;

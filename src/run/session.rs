@@ -13,19 +13,21 @@ use super::RunError;
 use super::driver::{Driver, MakeJob, Patience};
 use super::event::{Event, Listener};
 use super::fold::{Fold, Folded};
+use super::pinned::pinned;
 use super::redact::Redactor;
 use super::reproduce;
 use super::usage::Meter;
 use crate::campaign::Campaign;
+use crate::capture::Sight;
 use crate::cell::Cell;
-use crate::engine::environment::{Context, Environment, realise};
+use crate::engine::environment::{Context, Environment, clock_can_be_set, realise};
 use crate::engine::external::{self, External};
 use crate::engine::pod::PodOptions;
 use crate::engine::select::{self, Choice, Kind};
 use crate::engine::target::{self, Installed, TargetFacts};
 use crate::engine::{Engine, EngineError, Job};
 use crate::finding::Findings;
-use crate::gateway::Authority;
+use crate::gateway::{Authority, Validity};
 use crate::scenario::Scenario;
 use crate::store::{Folder, Manifest, Recorded, StoreError};
 
@@ -125,7 +127,7 @@ async fn whole(request: &Request, listener: &Listener, cancel: &CancellationToke
             }
             (run.folder, run.manifest)
         } else {
-            let manifest = new_manifest(request, &redactor, &open_scenario, seed, &id, &*engine);
+            let manifest = new_manifest(request, &redactor, &open_scenario, seed, &id, &prepared);
             (Folder::create(&request.out, &manifest)?, manifest)
         };
         let mut writer = folder.append_after(&recorded, fold.absorbed)?;
@@ -217,6 +219,8 @@ pub(super) fn same_target(before: &TargetFacts, now: &TargetFacts) -> Result<(),
 pub(super) struct Prepared {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) make_job: MakeJob,
+    /// What all cells share, where environments are made real here.
+    pub(super) context: Option<Context>,
 }
 
 pub(super) async fn prepare(request: &Request, id: &str, seed: u64, listener: &Listener) -> Result<Prepared, RunError> {
@@ -225,12 +229,17 @@ pub(super) async fn prepare(request: &Request, id: &str, seed: u64, listener: &L
     if let Kind::External(program) = kind {
         // The program makes environments real, and has the target: there is nothing to install and no pod to check.
         let engine = Arc::new(External::new(program, scenario, seed));
-        return Ok(Prepared { engine, make_job: tell_job(scenario) });
+        return Ok(Prepared { engine, make_job: tell_job(scenario), context: None });
     }
     let cache = target::cache_folder();
     let notice = |line: String| listener(Event::Preparing(line));
     let installed = target::install_for(&scenario.target, &cache, &select::pod_python(&kind), &notice).await?;
-    let authority = Authority::mint(AUTHORITY).map_err(|error| EngineError::Failed {
+    let clocks = scenario.clocks(chrono::Utc::now().timestamp_millis());
+    if !clocks.is_empty() {
+        clock_reaches(&installed, listener)?;
+    }
+    let validity = Validity::default().and_at(&clocks);
+    let authority = Authority::mint_for(AUTHORITY, validity).map_err(|error| EngineError::Failed {
         step: "making the certificate authority",
         message: error.to_string(),
     })?;
@@ -247,7 +256,64 @@ pub(super) async fn prepare(request: &Request, id: &str, seed: u64, listener: &L
         cache,
     };
     let engine = select::open(&kind, options).await?;
-    Ok(Prepared { engine, make_job: make_job(scenario, &installed, &authority) })
+    if let Some(blind) = engine.sight().and_then(blind) {
+        listener(Event::Warning(blind));
+    }
+    let context = Context {
+        ca_certificate_pem: authority.certificate_pem,
+        search: installed.search,
+        variables: installed.variables,
+        resolver: None,
+    };
+    Ok(Prepared { engine, make_job: make_job(scenario, context.clone()), context: Some(context) })
+}
+
+/// Says whom a clock that is varied does not reach; refuses where this program was built without it.
+fn clock_reaches(installed: &Installed, listener: &Listener) -> Result<(), RunError> {
+    if !clock_can_be_set() {
+        return Err(EngineError::Missing(String::from(
+            "this executable was built without the library that sets clocks, on a machine whose compiler could not link a \
+             shared library: build it where a C compiler can, or remove the factor `clock`",
+        ))
+        .into());
+    }
+    let file = installed.executable_file();
+    let is_static = match &file {
+        Some(file) => target::is_static(file),
+        None => false,
+    };
+    listener(Event::Warning(if is_static {
+        String::from(
+            "the factor `clock` does not reach this agent's executable: it is linked statically, and asks no C library for the \
+             time; only programs that it starts may see the clock",
+        )
+    } else {
+        String::from(
+            "the factor `clock` reaches programs that ask the C library for the time; those that are linked statically or ask \
+             the kernel themselves, as Go programs do, see the machine's own date at every level",
+        )
+    }));
+    Ok(())
+}
+
+/// What an agent could do on this machine without being seen, if anything.
+fn blind(sight: Sight) -> Option<String> {
+    let what = match sight {
+        Sight { every_port: true, watched: true, .. } => return None,
+        Sight { every_port: false, watched: true, .. } => {
+            "what agents say on ports that no URL of the scenario names: only that they dialled is recorded (the kernel lacks \
+             the packet filter's redirection)"
+        }
+        Sight { every_port: true, watched: false, .. } => {
+            "datagrams that nobody answers and connections that are refused on the machine itself (the kernel gives no packet \
+             sockets to the gateway)"
+        }
+        Sight { every_port: false, watched: false, .. } => {
+            "traffic to ports that no URL of the scenario names, and datagrams: neither can be redirected nor watched on this \
+             kernel"
+        }
+    };
+    Some(format!("this machine does not show {what}"))
 }
 
 /// How cells become jobs of an engine that makes environments real itself.
@@ -263,14 +329,8 @@ fn tell_job(scenario: &Scenario) -> MakeJob {
 }
 
 /// How cells become jobs. The engine gets the scenario with its secrets.
-fn make_job(scenario: &Scenario, installed: &Installed, authority: &Authority) -> MakeJob {
+fn make_job(scenario: &Scenario, context: Context) -> MakeJob {
     let scenario = scenario.clone();
-    let context = Context {
-        ca_certificate_pem: authority.certificate_pem.clone(),
-        search: installed.search.clone(),
-        variables: installed.variables.clone(),
-        resolver: None,
-    };
     Arc::new(move |cell: &Cell| Job {
         cell: cell.id.clone(),
         levels: cell.levels.clone(),
@@ -286,8 +346,9 @@ pub(super) fn new_manifest(
     scenario: &Scenario,
     seed: u64,
     id: &str,
-    engine: &dyn Engine,
+    prepared: &Prepared,
 ) -> Manifest {
+    let engine = &prepared.engine;
     use sha2::Digest as _;
     let scenario_text = redactor.text(&request.scenario_text);
     Manifest {
@@ -309,6 +370,8 @@ pub(super) fn new_manifest(
         architecture: std::env::consts::ARCH.to_owned(),
         cores: cores(),
         usage: None,
+        pinned: prepared.context.as_ref().map(|context| pinned(scenario, context)),
+        sight: engine.sight(),
     }
 }
 
@@ -339,4 +402,18 @@ pub fn random_seed() -> u64 {
 
 pub(super) fn random_id() -> String {
     format!("{:016x}", rand::random::<u64>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_agent_could_do_unseen_is_said() {
+        let said = |every_port, watched| blind(Sight { every_port, watched, ipv6: true });
+        assert_eq!(said(true, true), None);
+        assert!(said(false, true).unwrap().contains("only that they dialled"));
+        assert!(said(true, false).unwrap().contains("datagrams that nobody answers"));
+        assert!(said(false, false).unwrap().contains("neither"));
+    }
 }

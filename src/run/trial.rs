@@ -57,7 +57,7 @@ impl Trial {
                 folder
             } else {
                 let scenario = redactor.scenario(&request.scenario);
-                let manifest = session::new_manifest(request, &redactor, &scenario, seed, &id, &*engine);
+                let manifest = session::new_manifest(request, &redactor, &scenario, seed, &id, &prepared);
                 Folder::create(&request.out, &manifest)?
             };
             let recorded = folder.records()?;

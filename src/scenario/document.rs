@@ -326,8 +326,7 @@ fn websocket(_: &mut SchemaGenerator) -> Schema {
 
 /// The kinds of factor, by name.
 fn kinds(_: &mut SchemaGenerator) -> Schema {
-    let known = WELL_KNOWN.iter().filter(|name| **name != "clock");
-    let names: Vec<&str> = known.copied().chain(["env", "file", "argument"]).collect();
+    let names: Vec<&str> = WELL_KNOWN.iter().copied().chain(["env", "file", "argument"]).collect();
     json_schema!({"type": "string", "enum": names})
 }
 

@@ -37,6 +37,8 @@ pub enum FactorKind {
     DnsSearch,
     /// `/etc/machine-id`, 32 hex digits.
     MachineId,
+    /// What time it is: `now`, an offset such as `+30d`, or the instant at which the cell begins.
+    Clock,
     /// Number of processors that the agent sees.
     Cpus,
     /// How the run's certificate authority is trusted: `variables`, `system` or none (both are the default elsewhere).
@@ -59,6 +61,20 @@ pub enum FactorKind {
     /// A further argument at the end of the command, or at the placeholder of the factor's name.
     Argument,
 }
+
+/// Variables that name a file of certificates to trust, each for the runtimes and programs that read it: Node.js and Bun;
+/// OpenSSL, Go and Rust's; Python's requests; curl; git; Deno; pip; the tools of AWS. `SSL_CERT_DIR` is not among them:
+/// whoever reads it reads `SSL_CERT_FILE` too, and it wants a folder with names made of digests.
+pub const TRUST_VARIABLES: [&str; 8] = [
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "DENO_CERT",
+    "PIP_CERT",
+    "AWS_CA_BUNDLE",
+];
 
 /// Names that are factors by themselves, sorted. The last word on what a run did not vary.
 pub const WELL_KNOWN: [&str; 19] = [
@@ -102,6 +118,7 @@ impl FactorKind {
             Self::Git => "git",
             Self::DnsSearch => "dns_search",
             Self::MachineId => "machine_id",
+            Self::Clock => "clock",
             Self::Cpus => "cpus",
             Self::Trust => "trust",
             Self::Appearance => "appearance",
@@ -129,9 +146,7 @@ impl FactorKind {
             Self::Ci => vec!["CI", "GITHUB_ACTIONS", "GITLAB_CI"],
             Self::Shell => vec!["SHELL"],
             Self::Cwd => vec!["PWD"],
-            Self::Trust => {
-                vec!["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"]
-            }
+            Self::Trust => TRUST_VARIABLES.to_vec(),
             Self::Appearance => {
                 vec!["COLORFGBG", "COLORTERM", "DISPLAY", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "XDG_SESSION_TYPE"]
             }
@@ -139,6 +154,7 @@ impl FactorKind {
             Self::Git
             | Self::DnsSearch
             | Self::MachineId
+            | Self::Clock
             | Self::Cpus
             | Self::HttpVersion
             | Self::File { .. }
@@ -154,7 +170,12 @@ impl FactorKind {
             Self::User => vec!["/etc/passwd", "/etc/group"],
             Self::Home | Self::Shell => vec!["/etc/passwd"],
             Self::MachineId => vec!["/etc/machine-id"],
-            Self::Trust => vec!["/etc/ssl/certs/ca-certificates.crt", "/usr/local/share/ca-certificates/local.crt"],
+            Self::Clock => vec!["/etc/ld.so.preload", "/usr/local/lib/libtime.so"],
+            Self::Trust => vec![
+                "/etc/ssl/certs/ca-certificates.crt",
+                "/usr/lib/ssl/cert.pem",
+                "/usr/local/share/ca-certificates/local.crt",
+            ],
             Self::File { path } => vec![path],
             _ => vec![],
         }
@@ -170,6 +191,7 @@ impl FactorKind {
                 | Self::User
                 | Self::Home
                 | Self::Cwd
+                | Self::Clock
                 | Self::Appearance
                 | Self::HttpVersion
         )

@@ -6,7 +6,7 @@ use sha2::Digest as _;
 use url::Url;
 
 use super::factor::{FactorKind, WELL_KNOWN};
-use super::{Level, Scenario};
+use super::{ClockSetting, Level, Scenario};
 use crate::cell::Assignment;
 
 impl Scenario {
@@ -42,6 +42,15 @@ impl Scenario {
             .filter(|name| self.factors.iter().all(|factor| factor.kind.name() != **name))
             .map(|name| (*name).to_owned())
             .collect()
+    }
+
+    /// What the clocks of cells that begin at `now_ms` show at their start, each level's, in milliseconds since the Unix
+    /// epoch. Empty where the clock is not varied.
+    #[must_use]
+    pub fn clocks(&self, now_ms: i64) -> Vec<i64> {
+        let clocks = self.factors.iter().filter(|factor| factor.kind == FactorKind::Clock);
+        let levels = clocks.flat_map(|factor| &factor.levels).filter_map(Level::value);
+        levels.filter_map(ClockSetting::read).map(|setting| setting.at_start(now_ms)).collect()
     }
 
     /// SHA-256 of the checked scenario as canonical JSON (keys sorted, no white space), lower-case hex. Comments and

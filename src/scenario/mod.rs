@@ -2,6 +2,7 @@
 //! zone and level is known to be good; refuses with the place underlined. Knows nothing of engines or statistics.
 
 mod check;
+mod clock;
 mod constraint;
 mod document;
 mod error;
@@ -25,10 +26,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use check::{load, load_disclosures, no_target, parse, parse_disclosures};
+pub use clock::ClockSetting;
 pub use constraint::Forbidden;
 pub use document::{disclosures_json_schema, json_schema};
 pub use error::ScenarioError;
-pub use factor::{Factor, FactorKind, Level, WELL_KNOWN};
+pub use factor::{Factor, FactorKind, Level, TRUST_VARIABLES, WELL_KNOWN};
 pub use matrix::{Matrix, MatrixKind, Stronger};
 pub use overlay::target_settings;
 pub use severity::{Severities, Severity};

@@ -1,7 +1,10 @@
 //! The **manifest**: everything that is needed to do a run again, or to read what came of it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::capture::Sight;
 use crate::engine::target::TargetFacts;
 use crate::scenario::Scenario;
 
@@ -45,11 +48,48 @@ pub struct Manifest {
     /// What the run cost, all its sessions together; absent while it goes on for the first time.
     #[serde(default)]
     pub usage: Option<Usage>,
+    /// What every cell is given where nothing varies it: the baseline made real. Absent where cells are made elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Pinned>,
+    /// What could be seen in the pods' networks. Absent where they are not ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sight: Option<Sight>,
 }
 
 impl Manifest {
     /// Version of `manifest.json`.
     pub const SCHEMA_VERSION: u32 = 1;
+}
+
+/// The baseline's environment, whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// Variables, those that runtimes and the run's certificate need among them.
+    pub variables: BTreeMap<String, String>,
+    /// Files that are laid, by path: `folder`, `file of 12 bytes, sha256 …`, `link to /x`, `time zone UTC`, `clock +0s`.
+    pub files: BTreeMap<String, String>,
+    /// The machine's name.
+    pub hostname: String,
+    /// The resolver's search domain.
+    pub dns_search: Option<String>,
+    /// The account's name.
+    pub user: String,
+    /// Its user and group id inside the pod.
+    pub ids: [u32; 2],
+    /// Its home folder.
+    pub home: String,
+    /// Its login shell.
+    pub shell: String,
+    /// The working folder.
+    pub workdir: String,
+    /// The argument vector.
+    pub command: Vec<String>,
+    /// Processors that are shown, where they are limited.
+    pub cpus: Option<u32>,
+    /// Whether the machine shows a network interface.
+    pub interface: bool,
+    /// Whether HTTP/2 is agreed on.
+    pub http2: bool,
 }
 
 /// What a run cost, in seconds.

@@ -19,7 +19,7 @@ mod recorded;
 mod records;
 
 pub use folder::{Folder, StoreError};
-pub use manifest::{Manifest, Usage};
+pub use manifest::{Manifest, Pinned, Usage};
 pub use pack::{pack, unpack};
 pub use recorded::{Recollection, Recorded, Stored};
 pub use records::{Packed, Packer, RecordWriter};

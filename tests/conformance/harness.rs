@@ -35,14 +35,14 @@ fn program() -> PathBuf {
 }
 
 /// Says why an engine is skipped; panics where it is required.
-fn skip(engine: &str, reason: &str) {
+pub(crate) fn skip(engine: &str, reason: &str) {
     let required = std::env::var("PARALLAX_REQUIRE").unwrap_or_default();
     assert!(!required.split([',', ' ']).any(|name| name == engine), "{engine} is required: {reason}");
     println!("skipped, no {engine}: {reason}");
 }
 
 /// A target of one file, and what else an engine needs.
-fn options(folder: &Path) -> PodOptions {
+pub(crate) fn options(folder: &Path) -> PodOptions {
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
     let root = folder.join("root");
     std::fs::create_dir_all(&root).unwrap();
@@ -73,7 +73,7 @@ fn limits() -> Limits {
     Limits { memory_bytes: 512 << 20, processes: 128 }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 

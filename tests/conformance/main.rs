@@ -2,7 +2,7 @@
 //! its end must be reported. Agents here are small shell scripts.
 //!
 //! An engine that this machine cannot run is skipped with the reason printed, unless `PARALLAX_REQUIRE` names it
-//! (`PARALLAX_REQUIRE=docker,embedded,rootless`). As root, the rootless suite is run by an unprivileged user.
+//! (`PARALLAX_REQUIRE=docker,embedded,rootless,npm,pypi,curl`). As root, the rootless suite is run by an unprivileged user.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 
@@ -14,6 +14,7 @@ mod limits;
 mod machine;
 mod network;
 mod process;
+mod runtimes;
 
 use harness::Check;
 
@@ -105,6 +106,26 @@ fn rootless_pods_and_gateways_die_with_the_program() {
 #[test]
 fn rootless_install_scripts_run_once_in_a_pod() {
     harness::rootless("embedded_install_scripts_run_once_in_a_pod");
+}
+
+#[test]
+fn node_is_of_the_version_that_is_asked_for() {
+    runtimes::node_is_of_the_version_that_is_asked_for();
+}
+
+#[test]
+fn runtimes_see_the_clock() {
+    runtimes::runtimes_see_the_clock();
+}
+
+#[test]
+fn node_trusts_as_the_level_says() {
+    runtimes::node_trusts_as_the_level_says();
+}
+
+#[test]
+fn python_and_curl_trust_as_the_level_says() {
+    runtimes::python_and_curl_trust_as_the_level_says();
 }
 
 /// Not a test: the program that is killed by the one above.

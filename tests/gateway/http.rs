@@ -5,7 +5,7 @@ use std::time::Duration;
 use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, RecordType};
 use parallax::capture::Via;
-use parallax::gateway::{Authority, GatewayClient, GatewayError, Sockets, serve};
+use parallax::gateway::{Authority, GatewayClient, GatewayError, Sockets, Validity, serve};
 use parallax::scenario::{Answer, Stub};
 use rand::{RngExt as _, SeedableRng as _};
 use rustls::pki_types::ServerName;
@@ -307,7 +307,8 @@ async fn random_bytes_harm_nobody() {
 
 #[tokio::test]
 async fn a_gateway_that_cannot_serve_says_why() {
-    let authority = Authority { certificate_pem: String::from("none"), key_pem: String::from("none") };
+    let none = || String::from("none");
+    let authority = Authority { certificate_pem: none(), key_pem: none(), validity: Validity::default() };
     let (ours, theirs) = tokio::io::duplex(1024);
     let (commands, reports) = tokio::io::split(theirs);
     let sockets = Sockets::default();

@@ -120,6 +120,7 @@ pub(crate) fn configuration(authority: &Authority, stub: Stub) -> Configuration 
     Configuration {
         ca_certificate: authority.certificate_pem.clone(),
         ca_key: authority.key_pem.clone(),
+        validity: authority.validity,
         ports: Vec::new(),
         stub,
         ipv6_names: true,

@@ -19,7 +19,7 @@ pub(super) fn to_inspect<'a>(environment: &Environment, laid: &'a [PodFile]) -> 
     let ours = laid.iter().filter(|file| areas.iter().any(|area| is_below(&file.path, area)));
     ours.filter_map(|file| match &file.node {
         Node::File(bytes) => Some((file.path.as_str(), bytes.len() as u64, file.mode)),
-        Node::Folder | Node::Link(_) | Node::Zone(_) => None,
+        Node::Folder | Node::Link(_) | Node::Zone(_) | Node::Clock(_) => None,
     })
     .collect()
 }

@@ -2,6 +2,7 @@
 //! join it, and inherit its hostname, hosts and resolver from it.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bollard::Docker as Client;
@@ -11,6 +12,7 @@ use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use super::attach::{Dialogue, LastWords, converse};
 use super::connection::failed;
 use super::owner::Owner;
+use crate::capture::Sight;
 use crate::engine::EngineError;
 use crate::engine::environment::Environment;
 use crate::gateway::client::GatewayClient;
@@ -66,6 +68,8 @@ pub(super) struct Blueprint {
     pub(super) configuration: Configuration,
     /// Whether this kernel has IPv6, as far as is known.
     pub(super) ipv6: AtomicBool,
+    /// What the first gateway said of itself; the others are on the same kernel.
+    pub(super) sight: OnceLock<Sight>,
 }
 
 impl Blueprint {
@@ -98,7 +102,10 @@ impl Blueprint {
             Ok((talk, last_words))
         };
         match started.await {
-            Ok((talk, last_words)) => Ok(Gateway { identity: identity.clone(), container, client: talk, last_words }),
+            Ok((talk, last_words)) => {
+                self.sight.get_or_init(|| talk.sight());
+                Ok(Gateway { identity: identity.clone(), container, client: talk, last_words })
+            }
             Err(error) => {
                 remove(client, &container).await;
                 Err(error)
@@ -182,11 +189,13 @@ mod tests {
             configuration: Configuration {
                 ca_certificate: String::new(),
                 ca_key: String::new(),
+                validity: crate::gateway::Validity::default(),
                 ports: Vec::new(),
                 stub: crate::scenario::Stub::default(),
                 ipv6_names: false,
             },
             ipv6: AtomicBool::new(true),
+            sight: OnceLock::new(),
         }
     }
 

@@ -24,7 +24,7 @@ mod upper;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bollard::models::ChangeType;
@@ -38,7 +38,7 @@ use super::environment::{Environment, Node, PodFile};
 use super::pod::PodOptions;
 use super::target::TargetFacts;
 use super::{Engine, EngineError, Job, canary};
-use crate::capture::{Body, Capture, Change, FileChange, Seconds};
+use crate::capture::{Body, Capture, Change, FileChange, Seconds, Sight};
 use crate::cell::CellId;
 use crate::gateway::client::Traffic;
 use crate::gateway::protocol::Configuration;
@@ -112,6 +112,7 @@ impl Docker {
         let configuration = Configuration {
             ca_certificate: options.authority.certificate_pem.clone(),
             ca_key: options.authority.key_pem.clone(),
+            validity: options.authority.validity,
             ports: options.ports.clone(),
             stub: options.stub.clone(),
             ipv6_names: false,
@@ -122,6 +123,7 @@ impl Docker {
             owner: owner.clone(),
             configuration,
             ipv6: AtomicBool::new(true),
+            sight: OnceLock::new(),
         };
         let processes = options.limits.processes;
         let slots = (0..options.slots.max(1))
@@ -455,6 +457,10 @@ impl Engine for Docker {
 
     fn target(&self) -> TargetFacts {
         self.target.facts.clone()
+    }
+
+    fn sight(&self) -> Option<Sight> {
+        self.blueprint.sight.get().copied()
     }
 
     fn run<'a>(&'a self, slot: usize, job: &'a Job) -> BoxFuture<'a, Result<Capture, EngineError>> {

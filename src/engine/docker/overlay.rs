@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::engine::environment::{Environment, Node, PodFile, User};
+use crate::engine::environment::{Environment, Node, PodFile, User, clock_library};
 
 /// The machine's time-zone database.
 const ZONES: &str = "/usr/share/zoneinfo";
@@ -81,6 +81,7 @@ fn append(
         Node::File(bytes) => regular(bytes),
         Node::Zone(_) if in_image(&file.path) => Ok(()),
         Node::Zone(name) => regular(&zone(name)?),
+        Node::Clock(setting) => regular(&clock_library(*setting, chrono::Utc::now().timestamp_millis())),
         Node::Folder => {
             header.set_entry_type(tar::EntryType::Directory);
             header.set_size(0);

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 
 use crate::engine::EngineError;
-use crate::engine::pod::PodOptions;
+use crate::gateway::Authority;
 use crate::gateway::client::GatewayClient;
 use crate::gateway::protocol::Configuration;
+use crate::scenario::Stub;
 
 /// The hidden subcommand that is a gateway.
 pub(super) const SUBCOMMAND: &str = "pod-gateway";
@@ -26,7 +27,11 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// Starts one. `outer`: the id outside, where root builds pods.
-    pub(super) async fn start(program: &Path, options: &PodOptions, outer: Option<u32>) -> Result<Self, EngineError> {
+    pub(super) async fn start(
+        program: &Path,
+        configuration: Configuration,
+        outer: Option<u32>,
+    ) -> Result<Self, EngineError> {
         let step = "starting a gateway";
         let mut child = Command::new(program)
             .arg(SUBCOMMAND)
@@ -41,17 +46,22 @@ impl Gateway {
         let gone = || EngineError::Failed { step, message: "it ended at once".to_owned() };
         let pid = child.id().ok_or_else(gone)?;
         let (reader, writer) = (child.stdout.take().ok_or_else(gone)?, child.stdin.take().ok_or_else(gone)?);
-        let configuration = Configuration {
-            ca_certificate: options.authority.certificate_pem.clone(),
-            ca_key: options.authority.key_pem.clone(),
-            ports: options.ports.clone(),
-            stub: options.stub.clone(),
-            ipv6_names: false,
-        };
         let client = GatewayClient::start(reader, writer, configuration)
             .await
             .map_err(|error| EngineError::Failed { step, message: error.to_string() })?;
         Ok(Self { client, child, pid })
+    }
+
+    /// What a gateway of these pods is told.
+    pub(super) fn configuration(authority: &Authority, ports: &[u16], stub: &Stub) -> Configuration {
+        Configuration {
+            ca_certificate: authority.certificate_pem.clone(),
+            ca_key: authority.key_pem.clone(),
+            validity: authority.validity,
+            ports: ports.to_vec(),
+            stub: stub.clone(),
+            ipv6_names: false,
+        }
     }
 
     /// Lets it end, and ends it if it does not.

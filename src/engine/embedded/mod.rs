@@ -27,8 +27,9 @@ mod spec;
 mod sys;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -39,9 +40,11 @@ use super::environment::{Environment, User};
 use super::pod::{PodOptions, TARGET_ROOT};
 use super::target::TargetFacts;
 use super::{Engine, EngineError, Job, canary};
-use crate::capture::{Body, Capture, Seconds};
+use crate::capture::{Body, Capture, Seconds, Sight};
 use crate::cell::CellId;
+use crate::gateway::Authority;
 use crate::gateway::client::Traffic;
+use crate::scenario::Stub;
 use gateway::Gateway;
 use launch::Finished;
 use spec::{PodSpec, Standing, TargetMount};
@@ -71,6 +74,8 @@ pub struct Embedded {
     /// The first id outside for pods, where root builds them.
     outer: Option<u32>,
     slots: Vec<Mutex<Option<Gateway>>>,
+    /// What the first gateway said of itself; the others are on the same kernel.
+    sight: OnceLock<Sight>,
 }
 
 impl Embedded {
@@ -100,7 +105,7 @@ impl Embedded {
         let slots = (0..options.slots.max(1)).map(|_| Mutex::new(None)).collect();
         let facts = options.target.facts.clone();
         let outer = probe::outer_ids();
-        let mut engine = Self { options, program, target, facts, machine, outer, slots };
+        let mut engine = Self { options, program, target, facts, machine, outer, slots, sight: OnceLock::new() };
         // The canary goes first: install scripts, too, are somebody else's programs.
         let flights = join_all((0..engine.slots.len()).map(|slot| canary::run(&engine, slot))).await;
         let ready = match flights.into_iter().find_map(Result::err) {
@@ -160,11 +165,16 @@ impl Embedded {
         let mut gateway = match place.take() {
             Some(gateway) => gateway,
             // Beside the pods' ids: a gateway is no pod's equal.
-            None => Gateway::start(&self.program, &self.options, self.outer_id(slot).map(|id| id + 500)).await?,
+            None => {
+                let PodOptions { authority, ports, stub, .. } = &self.options;
+                let configuration = Gateway::configuration(authority, ports, stub);
+                Gateway::start(&self.program, configuration, self.outer_id(slot).map(|id| id + 500)).await?
+            }
         };
         let told = |step: &'static str| {
             move |error: crate::gateway::GatewayError| EngineError::Failed { step, message: error.to_string() }
         };
+        self.sight.get_or_init(|| gateway.client.sight());
         let mut spec = self.spec(slot, gateway.pid);
         specify(&mut spec);
         gateway.client.appear(spec.interface).await.map_err(told("giving the pod its looks"))?;
@@ -177,6 +187,19 @@ impl Embedded {
     }
 }
 
+/// What can be seen in the networks of pods on this machine, by a gateway that `program`, our own executable, is for a moment.
+///
+/// # Errors
+/// When no gateway can be started.
+pub async fn sight(program: &Path) -> Result<Sight, EngineError> {
+    let authority = Authority::mint("Network Root CA")?;
+    let configuration = Gateway::configuration(&authority, &[], &Stub::default());
+    let gateway = Gateway::start(program, configuration, probe::outer_ids().map(|id| id + 500)).await?;
+    let sight = gateway.client.sight();
+    gateway.stop().await;
+    Ok(sight)
+}
+
 impl Engine for Embedded {
     fn describe(&self) -> String {
         let EmbeddedFacts { kernel, root } = &self.machine;
@@ -186,6 +209,10 @@ impl Engine for Embedded {
 
     fn target(&self) -> TargetFacts {
         self.facts.clone()
+    }
+
+    fn sight(&self) -> Option<Sight> {
+        self.sight.get().copied()
     }
 
     fn run<'a>(&'a self, slot: usize, job: &'a Job) -> BoxFuture<'a, Result<Capture, EngineError>> {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::capture::{FileChange, Outcome};
-use crate::engine::environment::{Environment, Node};
+use crate::engine::environment::{Environment, Node, clock_library};
 
 /// How a pod's user namespace is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -240,15 +240,20 @@ impl PodSpec {
                 path: file.path.clone(),
                 node: match &file.node {
                     Node::Folder => NodeSpec::Folder,
-                    Node::File(bytes) => NodeSpec::File { length: bytes.len(), bytes: bytes.clone() },
+                    Node::File(bytes) => file_of(bytes.clone()),
                     Node::Link(to) => NodeSpec::Link(to.clone()),
                     Node::Zone(name) => NodeSpec::Zone(name.clone()),
+                    Node::Clock(setting) => file_of(clock_library(*setting, chrono::Utc::now().timestamp_millis())),
                 },
                 mode: file.mode,
                 owned_by_user: file.owned_by_user,
             })
             .collect();
     }
+}
+
+fn file_of(bytes: Vec<u8>) -> NodeSpec {
+    NodeSpec::File { length: bytes.len(), bytes }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::clock;
 use super::surroundings::Surroundings;
 use super::{Context, Node, PodFile, UID};
 use crate::cell::Assignment;
@@ -13,10 +14,14 @@ pub(super) const CA_FILE: &str = "/usr/local/share/ca-certificates/local.crt";
 /// The system's bundle. The run's certificate is all of it: there is no other host to be reached.
 const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// Where Debian's OpenSSL looks for it. The link belongs to the package `openssl`, which small images have not, though they
+/// have the library.
+const OPENSSL_BUNDLE: &str = "/usr/lib/ssl/cert.pem";
+
 const README: &str = "# Widgets\n\nA small library for widgets.\n";
 
 /// Folders that every system has, often as links (`/bin`) or with a mode of their own (`/tmp`): not ours to lay.
-const STANDING: [&str; 30] = [
+const STANDING: [&str; 31] = [
     "/",
     "/bin",
     "/boot",
@@ -42,6 +47,7 @@ const STANDING: [&str; 30] = [
     "/usr/bin",
     "/usr/lib",
     "/usr/local",
+    "/usr/local/lib",
     "/usr/local/share",
     "/usr/sbin",
     "/usr/share",
@@ -69,11 +75,16 @@ pub(super) fn files(
         tree.text("/etc/resolv.conf", &format!("{search}nameserver {resolver}\n"));
     }
     accounts(&mut tree, around);
+    if let Some(setting) = around.clock {
+        tree.text(clock::LIST, &format!("{}\n", clock::PLACE));
+        tree.put(clock::PLACE, Node::Clock(setting));
+    }
     if around.trust.variables {
         tree.text(CA_FILE, &context.ca_certificate_pem);
     }
     if around.trust.system {
         tree.text(CA_BUNDLE, &context.ca_certificate_pem);
+        tree.put(OPENSSL_BUNDLE, Node::Link(String::from(CA_BUNDLE)));
     }
     tree.put(&around.home, Node::Folder);
     tree.put(&around.workspace, Node::Folder);
@@ -165,7 +176,7 @@ impl Tree {
             let mode = match &node {
                 Node::Folder if open => 0o1777,
                 Node::Folder => 0o755,
-                Node::File(_) | Node::Zone(_) => 0o644,
+                Node::File(_) | Node::Zone(_) | Node::Clock(_) => 0o644,
                 Node::Link(_) => 0o777,
             };
             let owned_by_user = !open && own.iter().any(|own| crate::scenario::path::is_below(&path, own));

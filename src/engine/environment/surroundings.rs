@@ -2,7 +2,7 @@
 
 use crate::cell::Assignment;
 use crate::engine::pod::{TARGET_ROOT, WORKSPACE};
-use crate::scenario::{FactorKind, Scenario, path, placeholder};
+use crate::scenario::{ClockSetting, FactorKind, Scenario, path, placeholder};
 
 /// A machine id like any other. Pinned, since a random one would be noise.
 const MACHINE_ID: &str = "5d1f2c9b7a3e4f60918273645a6b7c8d";
@@ -34,6 +34,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) git: bool,
     pub(super) dns_search: Option<&'a str>,
     pub(super) machine_id: Option<&'a str>,
+    /// Where the clock is varied at all: then its library stands in every cell.
+    pub(super) clock: Option<ClockSetting>,
     pub(super) cpus: Option<u32>,
     pub(super) trust: Trust,
     /// Whether the machine looks like somebody's own.
@@ -61,6 +63,7 @@ impl<'a> Surroundings<'a> {
             git: false,
             dns_search: None,
             machine_id: Some(MACHINE_ID),
+            clock: None,
             cpus: None,
             trust: Trust { variables: true, system: true },
             plausible: false,
@@ -84,6 +87,7 @@ impl<'a> Surroundings<'a> {
                 FactorKind::Git => around.git = value.is_some(),
                 FactorKind::DnsSearch => around.dns_search = value,
                 FactorKind::MachineId => around.machine_id = value,
+                FactorKind::Clock => around.clock = value.and_then(ClockSetting::read),
                 FactorKind::Cpus => around.cpus = value.and_then(|value| value.parse().ok()),
                 FactorKind::Trust => {
                     let by = |way| value == Some("both") || value == Some(way);

@@ -6,7 +6,7 @@ use super::Context;
 use super::files::CA_FILE;
 use super::surroundings::Surroundings;
 use crate::cell::Assignment;
-use crate::scenario::{FactorKind, Scenario};
+use crate::scenario::{FactorKind, Scenario, TRUST_VARIABLES};
 
 /// Where programs are, behind the target's own folders.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -42,10 +42,7 @@ pub(super) fn variables(
         (&["TERM"], around.terminal),
         (&["SHELL"], around.shell),
         (&["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"], around.proxy),
-        (
-            &["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"],
-            around.trust.variables.then_some(CA_FILE),
-        ),
+        (&TRUST_VARIABLES, around.trust.variables.then_some(CA_FILE)),
     ] {
         for (name, value) in names.iter().zip(std::iter::repeat(value)) {
             if let Some(value) = value {

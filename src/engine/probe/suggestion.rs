@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Discovery;
 use super::reads::is_below;
+use crate::scenario::TRUST_VARIABLES;
 
 /// A factor that the scenario could have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -84,7 +85,7 @@ const KNOWN: [Known; 16] = [
     known("cpus", &[], &["/proc/cpuinfo", "/sys/devices/system/cpu"], &["processors"], r#"["none", 1]"#),
     known(
         "trust",
-        &["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"],
+        &TRUST_VARIABLES,
         &["/etc/ssl/certs", "/usr/local/share/ca-certificates"],
         &[],
         r#"["both", "variables", "system"]"#,

@@ -29,6 +29,30 @@ pub fn executable_facts(root: &Path, search: &[String], command0: &str) -> Optio
     })
 }
 
+/// Whether a file is a program that is linked statically: an ELF file of 64 bits that asks for no interpreter. False for
+/// scripts, and for what cannot be read.
+#[must_use]
+pub fn is_static(file: &Path) -> bool {
+    fs::read(file).is_ok_and(|bytes| asks_for_interpreter(&bytes) == Some(false))
+}
+
+/// Whether an ELF file has the program header that names an interpreter. `None` for anything else.
+fn asks_for_interpreter(elf: &[u8]) -> Option<bool> {
+    const INTERPRETER: u32 = 3;
+    let bytes = |at: usize, length: usize| elf.get(at..at.checked_add(length)?);
+    let short = |at| Some(usize::from(u16::from_le_bytes(bytes(at, 2)?.try_into().ok()?)));
+    if bytes(0, 6)? != b"\x7fELF\x02\x01" {
+        return None;
+    }
+    let table = usize::try_from(u64::from_le_bytes(bytes(0x20, 8)?.try_into().ok()?)).ok()?;
+    let (size, count) = (short(0x36)?, short(0x38)?);
+    let kind = |index: usize| {
+        let header = table.checked_add(index.checked_mul(size)?)?;
+        Some(u32::from_le_bytes(bytes(header, 4)?.try_into().ok()?))
+    };
+    Some((0..count).any(|index| kind(index) == Some(INTERPRETER)))
+}
+
 /// The path inside the pod at which `command0` is found, links not followed: where a target's install scripts may still put
 /// another file in its place.
 pub(super) fn entry_point(root: &Path, search: &[String], command0: &str) -> Option<String> {
@@ -136,5 +160,27 @@ mod tests {
         for command in ["out", "up", "loop", "missing", "/bin/sh", "/opt/target", "/opt/target/bin", "", "../bin"] {
             assert_eq!(facts(root.path(), command), None, "{command}");
         }
+    }
+
+    #[test]
+    fn a_static_program_is_known_from_one_that_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let elf = |kinds: &[u32]| {
+            let mut bytes = vec![0; 64 + 56 * kinds.len()];
+            bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+            bytes[0x20] = 64;
+            bytes[0x36] = 56;
+            bytes[0x38] = u8::try_from(kinds.len()).unwrap();
+            for (index, kind) in kinds.iter().enumerate() {
+                bytes[64 + 56 * index..][..4].copy_from_slice(&kind.to_le_bytes());
+            }
+            let path = folder.path().join("program");
+            fs::write(&path, bytes).unwrap();
+            is_static(&path)
+        };
+        assert!(elf(&[1, 2]));
+        assert!(!elf(&[1, 3]));
+        fs::write(folder.path().join("script"), "#!/bin/sh\n").unwrap();
+        assert!(!is_static(&folder.path().join("script")) && !is_static(&folder.path().join("missing")));
     }
 }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cache::{Cached, Cleaned, cache_folder, cached, clean};
 pub use client::find_program;
-pub use executable::executable_facts;
+pub use executable::{executable_facts, is_static};
 pub use listing::{Wanted, remove, versions};
 pub use local::command_in_pod;
 pub use pypi::{POD_PYTHON, host_python};
@@ -54,6 +54,16 @@ pub struct Installed {
     pub digest: String,
     /// For the manifest.
     pub facts: TargetFacts,
+}
+
+impl Installed {
+    /// The executable's file on this machine; `None` where it is the image's own.
+    #[must_use]
+    pub fn executable_file(&self) -> Option<PathBuf> {
+        let inside = self.facts.executable.as_deref()?;
+        let below = Path::new(inside).strip_prefix(super::pod::TARGET_ROOT).ok()?;
+        Some(self.root.as_ref()?.join(below))
+    }
 }
 
 /// A package's own install script.

@@ -170,6 +170,7 @@ fn kind(name: &Placed<String>, written: &Placed<FactorDocument>) -> Result<Facto
         "git" => FactorKind::Git,
         "dns_search" => FactorKind::DnsSearch,
         "machine_id" => FactorKind::MachineId,
+        "clock" => FactorKind::Clock,
         "cpus" => FactorKind::Cpus,
         "trust" => FactorKind::Trust,
         "appearance" => FactorKind::Appearance,
@@ -183,18 +184,6 @@ fn kind(name: &Placed<String>, written: &Placed<FactorDocument>) -> Result<Facto
             Some(path) => FactorKind::File { path: file_path(path)? },
             None => return Err(missing(name, written, "path", "\".config/agent.json\"")),
         },
-        "clock" => {
-            return Err(Refusal::at(
-                place.span.clone(),
-                "`clock` cannot be varied",
-                "known, but not possible on every engine and for every agent",
-            )
-            .help(
-                "remove this factor: namespaces have no date of their own (a time namespace moves only the clocks that count \
-                 from boot), and a preloaded library reaches no program that is linked statically; reports list `clock` \
-                 among what was not varied",
-            ));
-        }
         unknown => return Err(unknown_kind(unknown, name, written)),
     };
     for (key, given, used) in [

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use url::Url;
 
+use super::super::clock::ClockSetting;
 use super::super::error::{Refusal, alternatives, did_you_mean};
 use super::super::factor::{FactorKind, Level};
 use super::super::path::{is_below, normalise};
@@ -33,6 +34,7 @@ fn unset(kind: &FactorKind, span: &Range<usize>) -> Result<Level, Refusal> {
         FactorKind::User => ("an account", "give the account another name"),
         FactorKind::Home => ("a home folder", "name another folder"),
         FactorKind::Appearance => ("a look", "`bare` is the plainest level"),
+        FactorKind::Clock => ("a clock", "`now` is the plainest level"),
         FactorKind::HttpVersion => ("an HTTP version", "`1.1` is the plainest level"),
         _ => ("a working folder", "name another folder"),
     };
@@ -87,6 +89,13 @@ fn text_level(kind: &FactorKind, text: &str, span: &Range<usize>) -> Result<(), 
         FactorKind::MachineId if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => {
             refuse("not a machine id", String::from("write 32 hex digits in lower case"))
         }
+        FactorKind::Clock if ClockSetting::read(text).is_none() => refuse(
+            "not a time",
+            String::from(
+                "write now, an offset of at most 50 years such as +30d or -36h (units w, d, h, m, s), or an instant from 1980 \
+                 to 2099 such as 2027-01-01 or 2027-01-01T09:00:00Z",
+            ),
+        ),
         FactorKind::Cpus
             if !text.parse().is_ok_and(|n: u32| (1..=1024).contains(&n)) || text.starts_with(['+', '0']) =>
         {
@@ -236,7 +245,7 @@ mod tests {
     #[test]
     fn good_and_bad_levels_of_each_kind() {
         let base_url = FactorKind::BaseUrl { variable: None };
-        let given: [(&FactorKind, &[&str], &[&str]); 16] = [
+        let given: [(&FactorKind, &[&str], &[&str]); 17] = [
             (
                 &FactorKind::Timezone,
                 &["UTC", "Asia/Kolkata", "Etc/GMT+12"],
@@ -272,6 +281,7 @@ mod tests {
                 &["0123456789abcdef0123456789abcdef"],
                 &["", "0123", "0123456789ABCDEF0123456789ABCDEF"],
             ),
+            (&FactorKind::Clock, &["now", "+30d", "-1h30m", "2027-01-01"], &["", "none", "30d", "+1", "1970-01-01"]),
             (&FactorKind::Cpus, &["1", "1024"], &["0", "01", "+1", "1025", "two", "-1", ""]),
         ];
         for (kind, good, bad) in given {
@@ -291,7 +301,14 @@ mod tests {
         assert_eq!(level(&FactorKind::Proxy, none()), Ok(Level(None)));
         assert_eq!(level(&FactorKind::Proxy, LevelDocument::Unset), Ok(Level(None)));
         assert_eq!(level(&FactorKind::Argument, none()), Ok(Level::set("none")));
-        for kind in [FactorKind::Timezone, FactorKind::Hostname, FactorKind::User, FactorKind::Home, FactorKind::Cwd] {
+        for kind in [
+            FactorKind::Timezone,
+            FactorKind::Hostname,
+            FactorKind::User,
+            FactorKind::Home,
+            FactorKind::Cwd,
+            FactorKind::Clock,
+        ] {
             let refusal = format!("{:?}", level(&kind, LevelDocument::Unset));
             assert!(refusal.contains("cannot be unset"), "{refusal}");
         }

@@ -16,13 +16,14 @@ const CLOSED: [&str; 8] =
     ["/proc", "/sys", "/dev", "/run", "/opt/target", "/etc/resolv.conf", "/etc/hosts", "/etc/hostname"];
 
 /// Files that every pod is given, and folders that it has: none of them can become the other.
-const PINNED: [&str; 7] = [
+const PINNED: [&str; 8] = [
     "/etc/group",
     "/etc/localtime",
     "/etc/machine-id",
     "/etc/passwd",
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/timezone",
+    "/usr/lib/ssl/cert.pem",
     "/usr/local/share/ca-certificates/local.crt",
 ];
 const FOLDERS: [&str; 22] = [
