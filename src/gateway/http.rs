@@ -243,7 +243,7 @@ fn record(
     let mut hops = place.hops.clone();
     if proxy::absolute(&head.target).is_some() {
         let own = head.headers.iter().filter(|(name, _)| proxy::is_for_the_proxy(name));
-        let toward = format!("{}:{}", named.host, named.port);
+        let toward = proxy::joined(&named.host, named.port);
         hops.push(Hop { form: HopForm::Absolute, secure: place.secure, toward, headers: own.cloned().collect() });
     }
     WireExchange {

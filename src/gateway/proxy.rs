@@ -62,6 +62,11 @@ pub(super) fn absolute(target: &str) -> Option<Absolute> {
     Some(Absolute { scheme, authority, target })
 }
 
+/// A host and a port as a URL has them: an IPv6 address in brackets.
+pub(super) fn joined(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// Whether a header line is for a proxy and not for whom the request goes to.
 pub(super) fn is_for_the_proxy(name: &str) -> bool {
     name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("proxy-"))
