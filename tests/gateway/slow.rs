@@ -15,7 +15,7 @@ use crate::lab::Lab;
 const CLIENTS: usize = 40;
 
 /// How many bytes each says after its beginning, one at a time.
-const TICKS: usize = 20;
+const TICKS: usize = 12;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// How long an honest client may wait beside them. It takes milliseconds; the machine may be busy.
