@@ -30,6 +30,10 @@ schema:
 controls:
     PARALLAX_REQUIRE=docker,embedded cargo test --test controls --test conformance
 
+# Whatever reads what an agent sent, under a fuzzer: some seconds a target, or `just fuzz 3600 sniff`.
+fuzz *ARGS:
+    fuzz/short-run {{ARGS}}
+
 # Remove what runs have left behind.
 clean:
     cargo run --release -- clean --images

@@ -1,12 +1,14 @@
 //! What fuzzing does for hours (`fuzz/`), for moments and the same each time: good messages of every kind, spoiled at
-//! random, through the gateway and the reader of captures. Nothing may panic, hang, or report what cannot be read.
+//! random, through the gateway and the readers of captures, reports and records. Nothing may panic, hang, or report what
+//! cannot be read.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use parallax::engine::external::is_capture;
-use parallax::gateway::entry::Parlour;
+use parallax::gateway::entry::{Parlour, reports, said};
 use parallax::gateway::protocol::Report;
 use parallax::scenario::{Stub, Turn};
+use parallax::store::entry::{framed, read, written};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -132,4 +134,66 @@ fn spoiled_captures_are_refused_or_read_and_never_worse() {
         }
     }
     assert!((1..20_000).contains(&read), "the spoiling spoils nothing, or everything: {read}");
+}
+
+/// What a target of `fuzz/` begins with, by name.
+fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut seeds: Vec<_> = files
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap()))
+        .collect();
+    seeds.sort();
+    assert!(!seeds.is_empty(), "{target}");
+    seeds
+}
+
+/// A fuzzer that begins with what is refused at its first byte finds nothing.
+#[test]
+fn what_fuzzing_begins_with_is_understood() {
+    for (name, seed) in seeds("capture") {
+        let understood = is_capture(&seed) || reports(&seed).is_ok_and(|reports| !reports.is_empty());
+        assert!(understood, "capture/{name}: {:?}", reports(&seed));
+    }
+    for (name, seed) in seeds("store") {
+        let records = read(&framed(&seed).unwrap());
+        assert_eq!(records.unwrap_or_else(|error| panic!("store/{name}: {error}")).len(), 1);
+    }
+    for (name, seed) in seeds("dialect") {
+        assert!(serde_json::from_slice::<serde_json::Value>(&seed[1..]).is_ok(), "dialect/{name}");
+    }
+    assert_eq!((seeds("sniff").len(), seeds("proxy").len()), (9, 7));
+}
+
+#[test]
+fn spoiled_reports_and_records_are_refused_or_read_and_never_worse() {
+    let mut chance = ChaCha8Rng::seed_from_u64(13);
+    let (mut told, mut recorded) = ([0; 2], [0; 2]);
+    let (said_seeds, stored_seeds) = (seeds("capture"), seeds("store"));
+    for n in 0..5_000 {
+        let mut bytes = said_seeds[n % said_seeds.len()].1.clone();
+        spoil(&mut bytes, &mut chance);
+        let understood = reports(&bytes);
+        told[usize::from(understood.is_ok())] += 1;
+        if let Ok(understood) = understood {
+            let once = said(understood).unwrap();
+            assert_eq!(said(reports(&once).unwrap()).unwrap(), once, "{}", bytes.escape_ascii());
+        }
+        // What is spoiled is the line, and then the frame around it, as on a disk.
+        let mut line = stored_seeds[n % stored_seeds.len()].1.clone();
+        spoil(&mut line, &mut chance);
+        let whole = framed(&line).unwrap();
+        let mut torn = whole.clone();
+        spoil(&mut torn, &mut chance);
+        for file in [whole, torn] {
+            let understood = read(&file);
+            recorded[usize::from(understood.is_ok())] += 1;
+            if let Ok(records) = understood {
+                assert_eq!(read(&written(&records).unwrap()).unwrap(), records, "{}", line.escape_ascii());
+            }
+        }
+    }
+    for counts in [told, recorded] {
+        assert!(counts.iter().all(|count| *count > 50), "the spoiling spoils nothing, or everything: {counts:?}");
+    }
 }

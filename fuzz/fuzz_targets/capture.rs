@@ -1,14 +1,15 @@
-//! A line of an external engine, and a line of a gateway.
+//! What is read from outside while cells run: a line of an external engine, and what a gateway says, bodies and all.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use parallax::engine::external::is_capture;
-use parallax::gateway::protocol::Report;
+use parallax::gateway::entry::{reports, said};
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = is_capture(bytes);
-    if let Ok(report) = serde_json::from_slice::<Report>(bytes) {
-        let again = serde_json::to_vec(&report).expect("what was read can be written");
-        serde_json::from_slice::<Report>(&again).expect("and read again");
+    if let Ok(read) = reports(bytes) {
+        let once = said(read).expect("what was read can be written");
+        let again = said(reports(&once).expect("and read again")).expect("and written again");
+        assert_eq!(once, again);
     }
 });

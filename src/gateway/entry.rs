@@ -1,9 +1,11 @@
-//! **Entry points** for fuzzing and for `tests/robustness.rs`: one connection of whatever bytes, without a socket.
+//! **Entry points** for fuzzing and for `tests/robustness.rs`: one connection of whatever bytes, without a socket, and what
+//! the program reads from a gateway.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 
@@ -76,11 +78,40 @@ impl Parlour {
             drop(ledger);
             let lost = |error: tokio::task::JoinError| GatewayError::Protocol(error.to_string());
             let (told, answer) = (told.await.map_err(lost)??, answer.await.map_err(lost)??);
-            let (mut told, mut line, mut reports) = (told.as_slice(), Vec::new(), Vec::new());
-            while let Some(report) = frame::read(&mut told, &mut line).await? {
-                reports.push(report);
-            }
-            Ok(Heard { reports, answer })
+            Ok(Heard { reports: all(&told).await?, answer })
         })
     }
+}
+
+/// Reads what a gateway says, to its end, as the program does.
+///
+/// # Errors
+/// When something in it is no report, or ends in its middle.
+pub fn reports(said: &[u8]) -> Result<Vec<Report>, GatewayError> {
+    // Bytes that are all there are never waited for.
+    all(said).now_or_never().unwrap_or(Err(GatewayError::Gone))
+}
+
+/// What a gateway says when it has these reports to make.
+///
+/// # Errors
+/// When one of them cannot be written as JSON.
+pub fn said(reports: impl IntoIterator<Item = Report>) -> serde_json::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for report in reports {
+        let body = frame::line(report, &mut bytes)?;
+        if !body.is_empty() {
+            bytes.extend_from_slice(&body);
+            bytes.push(b'\n');
+        }
+    }
+    Ok(bytes)
+}
+
+async fn all(mut said: &[u8]) -> Result<Vec<Report>, GatewayError> {
+    let (mut line, mut reports) = (Vec::new(), Vec::new());
+    while let Some(report) = frame::read(&mut said, &mut line).await? {
+        reports.push(report);
+    }
+    Ok(reports)
 }

@@ -75,6 +75,11 @@ pub(super) fn absolute(target: &str) -> Option<Absolute> {
     Some(Absolute { scheme, authority, target })
 }
 
+/// A host and a port as a URL has them: an IPv6 address in brackets.
+pub(super) fn joined(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// Whether a header line is for a proxy and not for whom the request goes to.
 fn is_for_the_proxy(name: &str) -> bool {
     name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("proxy-"))
@@ -83,7 +88,7 @@ fn is_for_the_proxy(name: &str) -> bool {
 /// The hop of a request that asks a proxy by the absolute form, with those of its header lines that are for the proxy.
 pub(super) fn absolute_hop(headers: &[(String, String)], host: &str, port: u16, secure: bool) -> Hop {
     let own = headers.iter().filter(|(name, _)| is_for_the_proxy(name));
-    Hop { form: HopForm::Absolute, secure, toward: format!("{host}:{port}"), headers: own.cloned().collect() }
+    Hop { form: HopForm::Absolute, secure, toward: joined(host, port), headers: own.cloned().collect() }
 }
 
 /// The port that a scheme means when none is named.

@@ -1,11 +1,11 @@
 //! **SOCKS**, versions 4, 4a and 5: what a client says to such a proxy before its tunnel begins (RFC 1928, RFC 1929).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::io::AsyncWriteExt as _;
 
 use super::ledger::Ledger;
-use super::proxy::Authority;
+use super::proxy::{self, Authority};
 use super::tee::Tee;
 use crate::capture::{Hop, HopForm};
 
@@ -18,10 +18,8 @@ pub(super) async fn serve(stream: &mut Tee, secure: bool, ledger: &Ledger) -> Op
     let version = *peek(stream, 1).await?.first()?;
     let asked = if version == 5 { five(stream).await? } else { four(stream).await? };
     let toward = match &asked.place {
-        Place::Name(name) if name.contains(':') => format!("[{name}]:{}", asked.port),
-        Place::Name(name) => format!("{name}:{}", asked.port),
-        Place::Address(IpAddr::V6(address)) => format!("[{address}]:{}", asked.port),
-        Place::Address(address) => format!("{address}:{}", asked.port),
+        Place::Name(name) => proxy::joined(name, asked.port),
+        Place::Address(address) => SocketAddr::new(*address, asked.port).to_string(),
     };
     let host = match asked.place {
         Place::Name(name) => name.to_ascii_lowercase(),

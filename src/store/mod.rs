@@ -12,6 +12,8 @@
 //! report.html       the same as one page for a browser
 //! ```
 
+#[doc(hidden)]
+pub mod entry;
 mod folder;
 mod manifest;
 mod pack;

@@ -92,6 +92,12 @@ impl Recorded {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error.into()),
         };
+        Self::read(folder, bytes)
+    }
+
+    /// Reads the index of every whole record of these bytes, whose bodies are in the folder.
+    pub(super) fn read(folder: &Path, bytes: Vec<u8>) -> Result<Self, StoreError> {
+        let path = folder.join(FILE);
         let (frames, mut torn) = frames(&bytes);
         let read: Vec<Result<Entry, StoreError>> =
             frames.par_iter().enumerate().map(|(n, frame)| entry(&path, n, &bytes, frame.clone())).collect();

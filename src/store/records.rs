@@ -104,7 +104,7 @@ struct Packing {
 
 /// A record that is ready to be appended, its bodies already on disk.
 #[derive(Debug)]
-pub struct Packed(Vec<u8>);
+pub struct Packed(pub(super) Vec<u8>);
 
 impl RecordWriter {
     pub(super) fn open(folder: &Path, end: u64) -> Result<Self, StoreError> {
@@ -121,8 +121,7 @@ impl RecordWriter {
         file.set_len(end)?;
         file.seek(std::io::SeekFrom::End(0))?;
         fs::create_dir_all(folder.join("raw"))?;
-        let packing = Packing { folder: folder.to_owned(), written: Mutex::default() };
-        Ok(Self { file, packer: Packer(Arc::new(packing)) })
+        Ok(Self { file, packer: Packer::new(folder) })
     }
 
     /// What makes frames for this writer.
@@ -145,6 +144,10 @@ impl RecordWriter {
 }
 
 impl Packer {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self(Arc::new(Packing { folder: folder.to_owned(), written: Mutex::default() }))
+    }
+
     /// Writes a record's bodies and makes its frame.
     pub fn pack(&self, record: &Record) -> Result<Packed, StoreError> {
         let (capture, failure) = match &record.outcome {
@@ -245,7 +248,7 @@ thread_local! {
 }
 
 /// One frame of its own: with its length and a checksum.
-fn frame(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(super) fn frame(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     COMPRESSOR.with_borrow_mut(|kept| {
         let compressor = if let Some(compressor) = kept {
             compressor

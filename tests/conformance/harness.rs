@@ -34,11 +34,11 @@ fn program() -> PathBuf {
     std::env::var_os("PARALLAX_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_parallax").into(), PathBuf::from)
 }
 
-/// Says why an engine is skipped; panics where it is required.
-pub(crate) fn skip(engine: &str, reason: &str) {
+/// Says why an engine, or what the kernel lacks, is skipped; panics where it is required.
+pub(crate) fn skip(what: &str, reason: &str) {
     let required = std::env::var("PARALLAX_REQUIRE").unwrap_or_default();
-    assert!(!required.split([',', ' ']).any(|name| name == engine), "{engine} is required: {reason}");
-    println!("skipped, no {engine}: {reason}");
+    assert!(!required.split([',', ' ']).any(|name| name == what), "{what} is required: {reason}");
+    println!("skipped, no {what}: {reason}");
 }
 
 /// A target of one file, and what else an engine needs.

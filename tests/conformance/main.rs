@@ -2,7 +2,8 @@
 //! its end must be reported. Agents here are small shell scripts.
 //!
 //! An engine that this machine cannot run is skipped with the reason printed, unless `PARALLAX_REQUIRE` names it
-//! (`PARALLAX_REQUIRE=docker,embedded,rootless,npm,pypi,curl`). As root, the rootless suite is run by an unprivileged user.
+//! (`PARALLAX_REQUIRE=docker,embedded,rootless,npm,pypi,curl`). As root, the rootless suite is run by an unprivileged user. What
+//! only some kernels have is left out likewise: `ipv6`, and `nftables`, by which ports that nobody named are heard.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 

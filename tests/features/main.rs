@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
 
+mod bombs;
 mod check;
 mod findings;
 mod identifiers;
@@ -9,6 +10,8 @@ mod lab;
 mod levels;
 mod structure;
 mod text;
+#[path = "../bombs/mod.rs"]
+mod unfolding;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;

@@ -7,16 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use parallax::scenario::Turn;
 use serde_json::{Value, json};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, skip};
 
 /// The clients, and what Bedrock's needs.
 const PACKAGES: [&str; 5] = ["openai", "anthropic", "google-genai", "ollama", "boto3"];
-
-fn skip(reason: &str) {
-    let required = std::env::var("PARALLAX_REQUIRE").unwrap_or_default();
-    assert!(!required.split([',', ' ']).any(|name| name == "pypi"), "pypi is required: {reason}");
-    println!("skipped, no published clients: {reason}");
-}
 
 /// A folder with the clients in it, or why there is none.
 fn clients() -> Result<PathBuf, String> {
@@ -44,7 +38,7 @@ async fn run(lab: &Lab, what: &str) -> Option<Value> {
     let folder = match clients() {
         Ok(folder) => folder,
         Err(reason) => {
-            skip(&reason);
+            skip("pypi", &reason);
             return None;
         }
     };

@@ -101,19 +101,31 @@ impl Lab {
     }
 
     pub(crate) fn tls(&self, trusting: bool) -> tokio_rustls::TlsConnector {
-        let mut roots = rustls::RootCertStore::empty();
-        if trusting {
-            roots.add(CertificateDer::from_pem_slice(self.authority.certificate_pem.as_bytes()).unwrap()).unwrap();
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Arc::new(config).into()
+        tls(&self.authority, trusting)
     }
+}
+
+/// A client of TLS that trusts this authority, or nobody.
+pub(crate) fn tls(authority: &Authority, trusting: bool) -> tokio_rustls::TlsConnector {
+    let mut roots = rustls::RootCertStore::empty();
+    if trusting {
+        roots.add(CertificateDer::from_pem_slice(authority.certificate_pem.as_bytes()).unwrap()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config).into()
+}
+
+/// Says that something is left out, or fails where `PARALLAX_REQUIRE` names what it lacks.
+pub(crate) fn skip(what: &str, reason: &str) {
+    let required = std::env::var("PARALLAX_REQUIRE").unwrap_or_default();
+    assert!(!required.split([',', ' ']).any(|name| name == what), "{what} is required: {reason}");
+    println!("skipped, no {what}: {reason}");
 }
 
 pub(crate) fn configuration(authority: &Authority, stub: Stub) -> Configuration {
@@ -131,6 +143,21 @@ pub(crate) async fn read_to_end(socket: &mut (impl AsyncRead + Unpin)) -> String
     let mut bytes = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut bytes)).await.expect("no end");
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Writes until the other side has had enough, at most `most` bytes; gives how many were taken.
+pub(crate) async fn pour(socket: &mut TcpStream, chunk: &[u8], most: usize) -> usize {
+    let mut poured = 0;
+    while poured < most {
+        match tokio::time::timeout(Duration::from_secs(10), socket.write(chunk))
+            .await
+            .expect("neither taken nor refused")
+        {
+            Ok(count) => poured += count,
+            Err(_) => break,
+        }
+    }
+    poured
 }
 
 /// Reads until `end` has come.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::lab::{Lab, read_until};
+use crate::lab::{Lab, read_to_end, read_until, skip};
 
 const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"the same prompt"}]}"#;
 
@@ -129,6 +129,78 @@ async fn the_same_request_by_every_way_is_the_same() {
     ];
     assert_eq!(ways, expected);
     assert_eq!((traffic.exchanges[6].via, traffic.exchanges[6].hops[0].form), (Via::Socks, HopForm::Socks5));
+}
+
+/// An address of the sixth version by every way that names one: it stands for itself, in brackets where a port follows.
+#[tokio::test]
+async fn an_ipv6_address_is_one_by_every_way() {
+    let mut lab = Lab::simple().await;
+    let request = |target: &str, host: &str| {
+        format!("POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+    };
+    let address = [&[5, 1, 0, 4][..], &"2001:db8::1".parse::<std::net::Ipv6Addr>().unwrap().octets()].concat();
+    let connected = [5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+
+    // In `Host`, with and without a port, and with a letter in upper case.
+    for host in ["[2001:db8::1]", "[2001:DB8::1]:8080"] {
+        lab.talk(request("/host", host).as_bytes()).await;
+    }
+    lab.talk(request("http://[2001:db8::1]/absolute", "other.example").as_bytes()).await;
+    lab.talk(request("http://[2001:db8::1]:8080/absolute", "other.example").as_bytes()).await;
+    // In a tunnel nobody says where it goes but the proxy's own word.
+    let silent = "GET /tunnel HTTP/1.0\r\n\r\n";
+    let mut socket = lab.connect().await;
+    socket.write_all(b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n").await.unwrap();
+    read_until(&mut socket, "\r\n\r\n").await;
+    socket.write_all(silent.as_bytes()).await.unwrap();
+    assert!(read_to_end(&mut socket).await.starts_with("HTTP/1.1 404 "));
+    let mut socket = lab.connect().await;
+    say(&mut socket, &[5, 1, 0], &[5, 0]).await;
+    say(&mut socket, &[&address[..], &[0x01, 0xbb]].concat(), &connected).await;
+    socket.write_all(silent.as_bytes()).await.unwrap();
+    assert!(read_to_end(&mut socket).await.starts_with("HTTP/1.1 404 "));
+    // The text of an address where SOCKS wants a name, and an address of the fourth version written as one of the sixth.
+    for place in [&b"\x05\x01\x00\x03\x0b2001:db8::1\x01\xbb"[..], &{
+        let mapped = "::ffff:198.51.100.7".parse::<std::net::Ipv6Addr>().unwrap().octets();
+        [&[5, 1, 0, 4][..], &mapped, &[0x01, 0xbb]].concat()
+    }] {
+        let mut socket = lab.connect().await;
+        say(&mut socket, &[5, 1, 0], &[5, 0]).await;
+        say(&mut socket, place, &connected).await;
+        socket.write_all(silent.as_bytes()).await.unwrap();
+        assert!(read_to_end(&mut socket).await.starts_with("HTTP/1.1 404 "));
+    }
+    // TLS inside a tunnel to an address, without a name: the certificate is the address's.
+    let mut socket = lab.connect().await;
+    socket.write_all(b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\n\r\n").await.unwrap();
+    read_until(&mut socket, "\r\n\r\n").await;
+    let mut socket = secure(&lab, "2001:db8::1", socket).await;
+    socket.write_all(silent.as_bytes()).await.unwrap();
+    assert!(read_until(&mut socket, "\r\n\r\n").await.starts_with("HTTP/1.1 404 "));
+    drop(socket);
+
+    let traffic = lab.end().await;
+    assert!(traffic.connections.is_empty(), "{:?}", traffic.connections);
+    let seen: Vec<_> = traffic
+        .exchanges
+        .iter()
+        .map(|e| {
+            let hops = e.hops.iter().map(|hop| format!(" {:?} {}", hop.form, hop.toward));
+            format!("{} {} {} {}{}", e.target, e.scheme, e.host, e.port, hops.collect::<String>())
+        })
+        .collect();
+    let expected = [
+        "/host http 2001:db8::1 80",
+        "/host http 2001:db8::1 8080",
+        "/absolute http 2001:db8::1 80 Absolute [2001:db8::1]:80",
+        "/absolute http 2001:db8::1 8080 Absolute [2001:db8::1]:8080",
+        "/tunnel http 2001:db8::1 443 Connect [2001:db8::1]:443",
+        "/tunnel http 2001:db8::1 443 Socks5 [2001:db8::1]:443",
+        "/tunnel http 2001:db8::1 443 Socks5 [2001:db8::1]:443",
+        "/tunnel http 198.51.100.7 443 Socks5 198.51.100.7:443",
+        "/tunnel https 2001:db8::1 443 Connect [2001:db8::1]:443",
+    ];
+    assert_eq!(seen, expected);
 }
 
 #[tokio::test]
@@ -292,7 +364,7 @@ async fn a_hello_is_known_by_more_than_its_name() {
 #[tokio::test]
 async fn a_resolver_of_ones_own_under_tls_is_seen() {
     let Ok(listener) = tokio::net::TcpListener::bind("127.0.0.1:853").await else {
-        return println!("skipped: port 853 is not ours to listen on");
+        return skip("853", "it is not ours to listen on");
     };
     let mut lab =
         Lab::listening(listener, Stub { script: vec![Turn::Text(String::from("OK"))], ..Stub::default() }).await;
