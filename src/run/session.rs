@@ -348,8 +348,8 @@ pub(super) fn new_manifest(
     id: &str,
     prepared: &Prepared,
 ) -> Manifest {
-    let engine = &prepared.engine;
     use sha2::Digest as _;
+    let engine = &prepared.engine;
     let scenario_text = redactor.text(&request.scenario_text);
     Manifest {
         schema_version: Manifest::SCHEMA_VERSION,

@@ -59,8 +59,9 @@ impl ClockSetting {
                 let sign = if seconds < 0 { '-' } else { '+' };
                 let (days, rest) = (seconds.abs() / DAY, seconds.abs() % DAY);
                 let parts = [(days, "d"), (rest / 3600, "h"), (rest / 60 % 60, "m"), (rest % 60, "s")];
-                let told: String = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
-                format!("clock {sign}{}", if told.is_empty() { "0s" } else { &told })
+                let told: Vec<String> =
+                    parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+                format!("clock {sign}{}", if told.is_empty() { String::from("0s") } else { told.concat() })
             }
             Self::Instant(seconds) => {
                 let instant = DateTime::from_timestamp(seconds, 0).unwrap_or_default();

@@ -143,7 +143,7 @@ print(date, "waited" if 0.05 < waited < 5 else waited, said)'
     }
 }
 
-/// Node.js has its own certificates and reads NODE_EXTRA_CA_CERTS; it looks at no system's bundle.
+/// Node.js has its own certificates and reads `NODE_EXTRA_CA_CERTS`; it looks at no system's bundle.
 pub(crate) fn node_trusts_as_the_level_says() {
     if !client("npm", "npm") {
         return;

@@ -162,14 +162,13 @@ impl Embedded {
         let mut place = place.lock().await;
         // Taken out, and put back only after a cell that ended well: whatever goes wrong in between, or when we are
         // dropped half-way, the next cell gets a fresh gateway in a fresh network.
-        let mut gateway = match place.take() {
-            Some(gateway) => gateway,
+        let mut gateway = if let Some(gateway) = place.take() {
+            gateway
+        } else {
+            let PodOptions { authority, ports, stub, .. } = &self.options;
+            let configuration = Gateway::configuration(authority, ports, stub);
             // Beside the pods' ids: a gateway is no pod's equal.
-            None => {
-                let PodOptions { authority, ports, stub, .. } = &self.options;
-                let configuration = Gateway::configuration(authority, ports, stub);
-                Gateway::start(&self.program, configuration, self.outer_id(slot).map(|id| id + 500)).await?
-            }
+            Gateway::start(&self.program, configuration, self.outer_id(slot).map(|id| id + 500)).await?
         };
         let told = |step: &'static str| {
             move |error: crate::gateway::GatewayError| EngineError::Failed { step, message: error.to_string() }
