@@ -214,15 +214,10 @@ impl Campaign {
         self.procedure.expected_cells()
     }
 
-    /// Best estimate, before anything was run, of how many cells each phase (cover, explain, confirm) will have: to explain
-    /// what is seen, the levels of the factors are swept.
+    /// Best estimate, before anything was run, of how many cells each phase (cover, explain, confirm) will have.
     #[must_use]
     pub fn expected_by_phase(&self) -> [usize; 3] {
-        let cover = self.design().cells.len();
-        let ahead = self.expected_cells().saturating_sub(cover);
-        let sweeps: usize = self.space.levels.iter().map(|levels| usize::from(levels.saturating_sub(1))).sum();
-        let explain = sweeps.min(ahead);
-        [cover, explain, ahead - explain]
+        self.procedure.expected_by_phase()
     }
 
     /// What has been noticed so far, a line each: how many places seem to depend on which factors.

@@ -216,9 +216,17 @@ fn a_plan_says_what_is_covered_and_what_it_costs_at_any_width() {
             .output()
             .unwrap();
         assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let cells = call(&["plan", &path, "--seed", "7", "--set", given, "--set", stronger, "--json"]);
+        let cover = stdout(&cells).lines().count();
         let text = stdout(&output);
         assert!(text.lines().all(|line| line.chars().count() <= width.parse().unwrap()), "{width}: {text}");
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        // To explain, three sweeps of the 12, 4 and 3 levels of the widest factors; then coins. Each phase waits for the one
+        // before.
+        let expected = format!("cover {cover} · explain about 48 · confirm about 30: about {} in all", cover + 78);
+        assert!(words.contains(&expected), "{expected} is missing at {width} in {text}");
+        assert_eq!((3 * (cover.div_ceil(4) + 12 + 8) + 30) / 60, 2);
+        assert!(words.contains("about 2 min, at 3 s a cell (--cell-seconds) and 4 cells at once (--jobs)"), "{text}");
         for part in [
             "none of this strength has fewer than 48",
             "269 of 269 combinations of 2 levels (100 %), over all factors",
@@ -231,6 +239,15 @@ fn a_plan_says_what_is_covered_and_what_it_costs_at_any_width() {
             assert!(words.contains(part), "{part} is missing at {width} in {text}");
         }
     }
+    // The estimate is within the budget, and half of what the cover phase leaves is kept for coins.
+    let little = ["plan", &path, "--budget", "80", "--seed", "7", "--jobs", "1", "--cell-seconds", "60"];
+    let cover = stdout(&call(&[&little[..], &["--json"]].concat())).lines().count();
+    let (confirm, text) = ((80 - cover) / 2, stdout(&call(&little)));
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let explain = 80 - cover - confirm;
+    let expected = format!("cover {cover} · explain about {explain} · confirm about {confirm}: about 80 in all");
+    assert!(explain > 0 && confirm > 0 && words.contains(&expected), "{expected} is missing in {text}");
+    assert!(words.contains("about 80 min, at 60 s a cell (--cell-seconds) and 1 cell at once"), "{text}");
     let cut = stdout(&call(&["plan", &path, "--deep", "--budget", "147", "--seed", "7"]));
     let words = cut.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains("has no room for") && !words.contains("(100 %)"), "{cut}");

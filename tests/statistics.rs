@@ -413,3 +413,52 @@ fn exposure_counts_the_combinations_that_constraints_allow() {
     assert_eq!(exposure(&tied, 2), power::Exposure { covered: 13, total: 13, least: 1 });
     assert_eq!(exposure(&tied, 3), power::Exposure { covered: 5, total: 7, least: 0 });
 }
+
+#[test]
+fn the_smallest_rate_promises_nothing_of_what_was_not_run() {
+    let cells = [[0, 0, 0], [0, 1, 0], [1, 0, 1], [1, 0, 1], [2, 0, 0], [2, 0, 0], [2, 1, 1], [2, 1, 1]];
+    let of = |cells: &[[u16; 3]]| evidence(cells.iter().map(|cell| (cell.to_vec(), 0)));
+    let free = space(&[3, 2, 2]);
+    let rate = |evidence: &Evidence, space: &Space, strength| power::smallest_rate(evidence, space, strength);
+    let exact = |ours: f64, theirs: f64| assert!((ours - theirs).abs() < 1e-12, "{ours}, not {theirs}");
+    exact(rate(&of(&cells), &free, 1), power::seen_rate(2).unwrap());
+    // Three of sixteen pairs were not run: the rarest of the others is no promise.
+    exact(rate(&of(&cells), &free, 2), 1.0);
+    // With them forbidden, each that is allowed was run.
+    let forbidden =
+        [vec![(0, vec![1]), (1, vec![1])], vec![(0, vec![0]), (2, vec![1])], vec![(0, vec![1]), (2, vec![0])]];
+    let constraints = Constraints::new(vec![3, 2, 2], forbidden.map(|when| Forbidden { when }).to_vec());
+    let tied = Space { levels: vec![3, 2, 2], constraints };
+    exact(rate(&of(&cells), &tied, 2), power::seen_rate(1).unwrap());
+    // More than there are factors is all of them.
+    exact(rate(&of(&cells), &tied, 4), 1.0);
+    // Runs of later phases do not count: what they were asked for depends on what was seen.
+    let mut later = of(&cells);
+    for (n, levels) in [[0, 0, 0], [1, 0, 1], [0, 1, 0], [1, 0, 1]].iter().cycle().take(40).enumerate() {
+        let (id, levels) = (CellId::nth(100 + n), Assignment(levels.to_vec()));
+        let cell = Cell { id, round: 1, phase: Phase::Explain, levels, replicate: 0 };
+        later.push(Run { cell, row: vec![Some(ValueId(0))] });
+    }
+    exact(rate(&later, &free, 1), power::seen_rate(2).unwrap());
+}
+
+#[test]
+fn what_would_take_long_to_count_is_not_promised_and_takes_no_time() {
+    let began = std::time::Instant::now();
+    // Half a million sets of four factors, three hundred runs.
+    let mut chance = randomise::generator(1, "rows");
+    let mut level = || u16::try_from(randomise::below(2, &mut chance)).unwrap();
+    let runs: Vec<(Vec<u16>, u32)> = (0..300).map(|_| ((0..60).map(|_| level()).collect(), 0)).collect();
+    let runs = evidence(runs);
+    assert!((power::smallest_rate(&runs, &space(&[2; 60]), 4) - 1.0).abs() < 1e-12);
+    assert!((power::smallest_rate(&runs, &space(&[2; 60]), 2) - 1.0).abs() > 0.5, "pairs are counted");
+    // Constraints that tell all levels of every factor apart.
+    let levels = vec![12; 24];
+    let forbidden = (0..24_usize).flat_map(|factor| {
+        (1..12_u16).map(move |level| Forbidden { when: vec![(factor, vec![level]), ((factor + 1) % 24, vec![level])] })
+    });
+    let tied = Space { constraints: Constraints::new(levels.clone(), forbidden.collect()), levels };
+    let runs = evidence((0..80).map(|n| (vec![n % 12; 24], 0)));
+    assert!((power::smallest_rate(&runs, &tied, 4) - 1.0).abs() < 1e-12);
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}

@@ -11,6 +11,8 @@
 #![allow(missing_docs, clippy::print_stdout, reason = "a program of its own")]
 
 mod agent;
+mod arrays;
+mod commit;
 mod kinds;
 mod method;
 mod noise;
@@ -19,6 +21,7 @@ mod score;
 mod table;
 mod zoo;
 
+use commit::commit;
 use method::Method;
 use score::{Summary, share};
 
@@ -27,17 +30,6 @@ pub(crate) const REPORT_SEED: u64 = 2000;
 
 pub(crate) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// The commit that the program was built from, as far as it can be known.
-pub(crate) fn commit() -> String {
-    let said = |arguments: &[&str]| {
-        let output = std::process::Command::new("git").args(arguments).output().ok().filter(|o| o.status.success())?;
-        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let name = said(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
-    let changed = said(&["status", "--porcelain", "--", "src", "benches"]).is_none_or(|text| !text.is_empty());
-    if changed { format!("{name} with changes") } else { name }
 }
 
 fn main() -> std::io::Result<()> {

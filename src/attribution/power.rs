@@ -4,7 +4,7 @@
 //! it ([`exposure`], [`seen_rate`]). And, once it is suspected, it has to be *confirmed* by fair coins before they run out
 //! ([`coins_needed`], [`confirmed_rate`]). How likely a rare value is to be suspected between the two is not counted here.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use super::bars::{FIRST_SHARE, FUTILE, MOST_CONFIRM, of_a_factor};
 use super::evidence::Evidence;
@@ -19,6 +19,8 @@ const POWER: f64 = 0.95;
 const MISS: f64 = 0.05;
 /// Sets of factors times runs that are counted: of the order of a second.
 const MOST_COUNTED: usize = 60_000_000;
+/// Combinations of levels for which it is asked whether constraints allow them: no longer than that.
+const MOST_TIED: usize = 200_000;
 
 /// How often the combinations of some number of factors' levels were run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +46,24 @@ pub fn exposure(evidence: &Evidence, space: &Space, order: usize) -> Option<Expo
     if order == 0 || sets == 0 || sets.checked_mul(runs.len())? > MOST_COUNTED {
         return None;
     }
+    let sets = subsets(space.factors(), order);
+    let forbidden = space.constraints.forbidden().iter().flat_map(|forbidden| &forbidden.when);
+    let tied: BTreeSet<usize> = forbidden.map(|(factor, _)| *factor).collect();
+    let is_tied = |set: &[usize]| set.iter().any(|factor| tied.contains(factor));
+    // Of a factor that no constraint names, all levels are of one kind.
+    let kinds: Vec<usize> = (0..space.factors()).map(|at| LevelClasses::new(space, &[at], None).count(0)).collect();
+    sets.iter().filter(|set| is_tied(set)).try_fold(0_usize, |asked, set| {
+        let combinations = set.iter().try_fold(1_usize, |all, factor| all.checked_mul(kinds[*factor]))?;
+        asked.checked_add(combinations).filter(|asked| *asked <= MOST_TIED)
+    })?;
     let (mut covered, mut total, mut least) = (0_u64, 0_u64, usize::MAX);
     let mut codes: Vec<u64> = Vec::with_capacity(runs.len());
-    for set in subsets(space.factors(), order) {
-        total += LevelClasses::new(space, &set, None).allowed_combinations().map(|(_, weight)| weight).sum::<u64>();
+    for set in sets {
+        total += if is_tied(&set) {
+            LevelClasses::new(space, &set, None).allowed_combinations().map(|(_, weight)| weight).sum::<u64>()
+        } else {
+            set.iter().map(|factor| u64::from(space.levels[*factor])).fold(1, u64::saturating_mul)
+        };
         codes.clear();
         codes.extend(runs.iter().map(|levels| {
             set.iter().fold(0_u64, |code, factor| {
@@ -189,17 +205,11 @@ fn count(n: usize) -> f64 {
 }
 
 /// The smallest rate at which a marker may show under its trigger and yet be seen at least once with probability .95,
-/// where the trigger is the combination of `strength` levels that was run least often: `1 − .05^(1/m)` for `m` runs.
-/// Combinations that were not run at all (forbidden, or lost) are not counted here: coverage says how many they are.
+/// where the trigger is the combination of `strength` levels that the cover phase ran least often: `1 − .05^(1/m)` for `m`
+/// runs. 1 where a combination that constraints allow was not run at all, or where there are too many to count: nothing
+/// less than that is promised of them.
 #[must_use]
 pub fn smallest_rate(evidence: &Evidence, space: &Space, strength: usize) -> f64 {
-    let mut least = usize::MAX;
-    for set in subsets(space.factors(), strength) {
-        let mut counts: HashMap<Vec<u16>, usize> = HashMap::new();
-        for run in evidence.runs() {
-            *counts.entry(set.iter().map(|factor| run.cell.levels.level(*factor)).collect()).or_default() += 1;
-        }
-        least = least.min(counts.values().copied().min().unwrap_or(usize::MAX));
-    }
-    u32::try_from(least).ok().and_then(seen_rate).unwrap_or(1.0)
+    let exposure = exposure(evidence, space, strength.min(space.factors()));
+    exposure.and_then(|exposure| seen_rate(exposure.least)).unwrap_or(1.0)
 }

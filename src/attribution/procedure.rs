@@ -12,6 +12,7 @@ use super::description;
 use super::evidence::{Evidence, Run, Value};
 use super::localise::{self, Ending, Explanation};
 use super::noisy;
+use super::permutation;
 use super::rule::RuleList;
 use super::screen::{self, Signal};
 use crate::cell::{Assignment, Cell, CellId, Phase};
@@ -23,6 +24,11 @@ use crate::scenario::{DesignOptions, Matrix};
 const MOST_EXPLAIN: usize = 400;
 /// Explanations run over again for signals that came apart under new runs.
 const MOST_WAVES: u32 = 3;
+/// For the estimate of what a run costs: factors whose levels are swept, how often, and runs with coins.
+const WIDEST_SWEPT: usize = 3;
+const EXPECTED_SWEEPS: usize = 3;
+const EXPECTED_COINS: usize = 30;
+
 /// What to do next.
 #[derive(Debug)]
 pub enum Need {
@@ -43,6 +49,9 @@ pub struct Judged {
     pub threshold: f64,
     /// Claims that were confirmed beside it (`K`).
     pub claims: usize,
+    /// Of a confirmed claim that chance has a part in, the p-value of the permutation scan of the cover phase (see
+    /// [`permutation::first`]), at most 1.
+    pub screen_p: Option<f64>,
 }
 
 /// The state of the procedure.
@@ -55,6 +64,9 @@ pub struct Procedure {
     design: CoverDesign,
     stage: Stage,
     planned: usize,
+    /// Of the planned cells, those of each later phase: the bounds of both are for the whole run.
+    explaining: usize,
+    confirming: usize,
     rounds: u32,
     lost: usize,
     outstanding: VecDeque<Cell>,
@@ -110,6 +122,8 @@ impl Procedure {
             design,
             stage: Stage::Begin,
             planned: 0,
+            explaining: 0,
+            confirming: 0,
             rounds: 0,
             lost: 0,
             outstanding: VecDeque::new(),
@@ -196,6 +210,11 @@ impl Procedure {
     }
 
     fn ask(&mut self, cells: Vec<Assignment>, phase: Phase) {
+        match phase {
+            Phase::Explain => self.explaining += cells.len(),
+            Phase::Confirm => self.confirming += cells.len(),
+            Phase::Cover => {}
+        }
         for levels in cells {
             let replicate = self.planned_of.entry(levels.clone()).or_default();
             let cell = Cell { id: CellId::nth(self.planned), round: self.rounds, phase, levels, replicate: *replicate };
@@ -218,8 +237,8 @@ impl Procedure {
 
     fn explain(&mut self, signals: Vec<Signal>, wave: u32, again: bool) {
         let left = (self.options.budget as usize).saturating_sub(self.planned);
-        let explained = self.board.with(|e| e.runs().len()).saturating_sub(self.cover_runs);
-        self.board.allow((left - left.min(MOST_CONFIRM / 2).min(left / 2)).min(MOST_EXPLAIN.saturating_sub(explained)));
+        let unasked = MOST_EXPLAIN.saturating_sub(self.explaining);
+        self.board.allow((left - left.min(MOST_CONFIRM / 2).min(left / 2)).min(unasked));
         let among = signals.len();
         let leads = self.explanations.iter().map(|done| &done.signal).chain(&signals).map(Signal::lead).collect();
         let tasks = signals.into_iter().map(|signal| self.task(signal, None, among)).collect();
@@ -313,7 +332,8 @@ impl Procedure {
             members.push(done.signal.features.clone());
         }
         let share = if again { 1.0 - FIRST_SHARE } else { FIRST_SHARE };
-        let left = (self.options.budget as usize).saturating_sub(self.planned).min(MOST_CONFIRM);
+        let unasked = MOST_CONFIRM.saturating_sub(self.confirming);
+        let left = (self.options.budget as usize).saturating_sub(self.planned).min(unasked);
         let claimed = claims.len();
         let purpose = if again { "coins, second confirmation" } else { "coins" };
         let confirmation =
@@ -335,6 +355,17 @@ impl Procedure {
                 .collect();
             says.len() == 1 && evidence.container(feature).is_some_and(told)
         })
+    }
+
+    /// The p-value with which the noisy track began on a signal: the same scan of the same runs with the same permutations.
+    fn screen_p(&self, lead: usize) -> Option<f64> {
+        let signal = &self.explanations.iter().find(|done| done.signal.lead() == lead)?.signal;
+        let mut generator = randomise::generator(self.seed, &format!("permutation {lead}"));
+        let first = self.board.with(|evidence| {
+            let runs: Vec<usize> = (0..self.cover_runs).filter(|run| evidence.possible(*run, lead)).collect();
+            permutation::first(evidence, &self.space, signal, &runs, &mut generator)
+        });
+        first.map(|(p, ..)| p.min(1.0))
     }
 
     /// Deterministic claims that a fresh run contradicts are learned once more on all data, noisy ones lose the factors
@@ -372,14 +403,16 @@ impl Procedure {
             }
             let simpler = self.board.with(|evidence| claim.without_idle(threshold, evidence, &self.space));
             let claim = simpler.unwrap_or_else(|| claim.clone());
-            self.judged.push(Judged { features, claim, threshold, claims: claimed });
+            let screened = claim.noisy && claim.standing == Standing::Confirmed;
+            let screen_p = if screened { self.screen_p(claim.feature) } else { None };
+            self.judged.push(Judged { features, claim, threshold, claims: claimed, screen_p });
         }
         if relearn.is_empty() && !trimmed {
             self.stage = Stage::Over;
             return;
         }
         let left = (self.options.budget as usize).saturating_sub(self.planned);
-        self.board.allow((left / 2).min(MOST_EXPLAIN));
+        self.board.allow((left / 2).min(MOST_EXPLAIN.saturating_sub(self.explaining)));
         let among = relearn.len();
         let tasks = relearn.into_iter().map(|(signal, known)| self.task(signal, Some(known), among)).collect();
         self.stage = Stage::Explain { tasks: Tasks::new(tasks), leads: HashSet::new(), wave: MOST_WAVES, again: true };
@@ -457,15 +490,27 @@ impl Procedure {
     /// How many cells the whole run will probably have.
     #[must_use]
     pub fn expected_cells(&self) -> usize {
-        let sweeps: usize = self.space.levels.iter().map(|levels| usize::from(*levels) - 1).sum();
+        let [cover, explain, confirm] = self.expected_by_phase();
         let ahead = match &self.stage {
-            Stage::Begin | Stage::Cover => sweeps + 30,
-            Stage::Explain { .. } => {
-                (sweeps + 30).saturating_sub(self.planned.saturating_sub(self.design.cells.len())).max(12)
-            }
+            Stage::Begin | Stage::Cover => explain + confirm,
+            Stage::Explain { .. } => (explain + confirm).saturating_sub(self.planned.saturating_sub(cover)).max(12),
             Stage::Confirm { .. } | Stage::Over => 0,
         };
-        (self.design.cells.len().max(self.planned) + ahead).min(self.options.budget as usize).max(self.planned)
+        (cover.max(self.planned) + ahead).min(self.options.budget as usize).max(self.planned)
+    }
+
+    /// How many cells each phase (cover, explain, confirm) will probably have, where there is something to find: to explain
+    /// it, levels of the widest factors are swept, once for each of a few signals; how many more factors there are hardly
+    /// matters. One marker of a simulated agent costs about half of what is ahead, and a real agent with several twice of it.
+    #[must_use]
+    pub fn expected_by_phase(&self) -> [usize; 3] {
+        let cover = self.design.cells.len();
+        let room = (self.options.budget as usize).saturating_sub(cover);
+        let mut sweeps: Vec<usize> = self.space.levels.iter().map(|levels| usize::from(*levels) - 1).collect();
+        sweeps.sort_unstable_by(|a, b| b.cmp(a));
+        let swept: usize = sweeps.iter().take(WIDEST_SWEPT).sum();
+        let confirm = EXPECTED_COINS.min(room / 2);
+        [cover, (EXPECTED_SWEEPS * swept).min(room - confirm), confirm]
     }
 }
 

@@ -74,10 +74,14 @@ pub(super) fn find(line: &str, window: &Window) -> Vec<Found> {
 
 /// Whether a line without any number has the name of a weekday or, for a date in words, of a month.
 fn has_name(line: &str) -> bool {
-    line.split(|c: char| !c.is_alphabetic() && c != '-').any(|word| {
+    let named = |word: &str| {
         let word = word.to_lowercase();
         weekday(&word).or_else(|| month(&word)).is_some_and(|name| name.long)
-    })
+    };
+    // Some names have such a sign inside; beside others it stands.
+    let signs = ['-', '\u{2019}'];
+    line.split(|c: char| !c.is_alphabetic() && !signs.contains(&c))
+        .any(|word| named(word) || word.contains(signs) && word.split(signs).any(named))
 }
 
 /// A parser's answer: the lexeme after it, the byte after it, and what was read.
@@ -515,6 +519,10 @@ mod tests {
             ("Nov 21 13:09:11", "%b %d %H:%M:%S"),
             ("twenty-first of November", "%d[ordinal in words] of %B"),
             ("November twenty-first, two thousand and twenty-six", "%B %d[ordinal in words], %Y[in words]"),
+            ("einundzwanzigster November zweitausendsechsundzwanzig", "%d[ordinal in words, de] %B %Y[in words, de]"),
+            ("vingt et un novembre deux mille vingt-six", "%d[in words, fr] %B[fr] %Y[in words, fr]"),
+            ("veintiuno de noviembre de dos mil veintiséis", "%d[in words, es] de %B[es] de %Y[in words, es]"),
+            ("sábado, 21 de novembro de 2026", "%A[es], %d de %B[pt] de %Y"),
             ("1795234151123", "epoch milliseconds"),
         ] {
             assert_eq!(formats(&format!("It is {text}, so")), [(text.to_owned(), format.to_owned())]);

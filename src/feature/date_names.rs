@@ -151,13 +151,63 @@ static NAMES: [Names; 21] = [
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
+
     use super::*;
+    use crate::feature::date::{Stamp, Window, find};
 
     #[test]
     fn every_list_is_full() {
         for names in &NAMES {
             assert!(names.months.iter().chain(&names.short_months).chain(&names.days).all(|n| !n.is_empty()));
             assert!(names.short_days.iter().all(|n| !n.is_empty()), "{}", names.language);
+        }
+    }
+
+    #[test]
+    fn every_name_of_every_language_is_read_in_a_date() {
+        let first = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
+        let window = Window { from: first, to: NaiveDate::from_ymd_opt(2026, 12, 31).unwrap() };
+        let read = |text: &str| {
+            let found = find(&format!("({text})"), window);
+            let [one] = &found[..] else { panic!("{text}: {found:?}") };
+            assert_eq!(one.span, 1..text.len() + 1, "{text}: {found:?}");
+            one.readings[0].clone()
+        };
+        for names in &NAMES {
+            // Chinese, Japanese and Korean write the month as a number, and signs in place of gaps.
+            let signs = match names.language {
+                "ja" | "zh" => Some(["年", "日"]),
+                "ko" => Some(["년 ", "일"]),
+                _ => None,
+            };
+            for index in 0..12 {
+                let day = NaiveDate::from_ymd_opt(2026, u32::try_from(index).unwrap() + 1, 21).unwrap();
+                let (long, short) = (names.months[index], names.short_months[index]);
+                if let Some([of_year, of_day]) = signs {
+                    let month = if names.language == "zh" { short } else { long };
+                    let gap = if names.language == "ko" { " " } else { "" };
+                    let (stamp, _) = read(&format!("2026{of_year}{month}{gap}21{of_day}"));
+                    assert_eq!(stamp, Stamp::Date(day), "{} {index}", names.language);
+                    continue;
+                }
+                for (name, code) in [(long, "%B"), (short, "%b")] {
+                    let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
+                    for text in [format!("21 {name} 2026"), format!("21. {}{rest} 2026", first.to_uppercase())] {
+                        let (stamp, format) = read(&text);
+                        assert_eq!(stamp, Stamp::Date(day), "{text}");
+                        // A name that languages share is the first one's; `mai` is both long and short.
+                        let known = month(name).unwrap();
+                        let code = if known.long { "%B" } else { code };
+                        let language = if known.language == "en" { "" } else { known.language };
+                        assert!(format.contains(code) && format.contains(language), "{text}: {format}");
+                    }
+                }
+            }
+            for (index, name) in (0..).zip(&names.days) {
+                let (stamp, format) = read(name);
+                assert_eq!(stamp, Stamp::Weekday(index), "{name}: {format}");
+            }
         }
     }
 

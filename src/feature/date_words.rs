@@ -1,7 +1,10 @@
-//! **Dates in words**: the day and the year beside a month's name, in digits or written out in English, for [`super::date`].
+//! **Dates in words**: the day and the year beside a month's name, in digits or written out (in English here, in three
+//! more languages by [`super::number_words`]), for [`super::date`].
 
 use super::date::part;
+use super::date_names::month;
 use super::lexeme::Lexemes;
+use super::number_words;
 
 #[rustfmt::skip]
 const CARDINALS: [&str; 19] = [
@@ -22,7 +25,7 @@ type Written = (u64, usize);
 /// The day of the month at a lexeme, in digits or in words: its value, the lexeme after it, its format.
 pub(super) fn day_of_month(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usize, String)> {
     if let Some((number, digits)) = lexemes.number(at) {
-        let (next, suffix) = ordinal(lexemes, at + 1);
+        let (next, suffix) = ordinal(lexemes, at + 1, number);
         // Which suffix is right follows from the number, and is no news.
         let right = match number % 10 {
             1 if number != 11 => "st",
@@ -33,31 +36,51 @@ pub(super) fn day_of_month(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usi
         let suffix = if suffix == right { "[ordinal]" } else { suffix };
         return (digits <= 2).then(|| (number, next, format!("{}{suffix}", part('d', number, digits))));
     }
-    let (number, next, ordinal) = day_in_words(lexemes, at)?;
-    Some((number, next, String::from(if ordinal { "%d[ordinal in words]" } else { "%d[in words]" })))
+    let (number, next, ordinal, language) = day_in_words(lexemes, at)?;
+    Some((number, next, format!("%d[{}in words{language}]", if ordinal { "ordinal " } else { "" })))
 }
 
 /// The year at a lexeme, in four digits or in words.
-pub(super) fn year(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usize, &'static str)> {
+pub(super) fn year(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usize, String)> {
     match lexemes.number(at) {
-        Some((number, 4)) => Some((number, at + 1, "%Y")),
+        Some((number, 4)) => Some((number, at + 1, String::from("%Y"))),
         Some(_) => None,
-        None => year_in_words(lexemes, at).map(|(number, next)| (number, next, "%Y[in words]")),
+        None => {
+            let english = year_in_words(lexemes, at).map(|(number, next)| (number, next, String::new()));
+            let (number, next, language) = english.or_else(|| {
+                number_words::year(lexemes, at).map(|(number, next, language)| (number, next, format!(", {language}")))
+            })?;
+            Some((number, next, format!("%Y[in words{language}]")))
+        }
     }
 }
 
-/// `st`, `nd`, `rd`, `th` right behind a number.
-fn ordinal<'a>(lexemes: &Lexemes<'a>, at: usize) -> (usize, &'a str) {
+/// `st`, `nd`, `rd`, `th` right behind a number. `1er` (French) and `1º` (Spanish) are how the first of a month is written,
+/// and no other day: no news either.
+fn ordinal<'a>(lexemes: &Lexemes<'a>, at: usize, number: u64) -> (usize, &'a str) {
     match lexemes.word(at) {
+        Some("er" | "º") if number == 1 => (at + 1, ""),
         Some(word) if matches!(word, "st" | "nd" | "rd" | "th") => (at + 1, word),
         _ => (at, ""),
     }
 }
 
-/// A day of the month: `twenty-first`, `the twenty first`, `twenty-one`. Also says whether it is an ordinal.
-fn day_in_words(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usize, bool)> {
-    let (value, next, ordinal) = below_hundred(lexemes, at)?;
-    (value <= 31).then_some((value, next, ordinal))
+/// A day of the month: `twenty-first`, `the twenty first`, `twenty-one`, `vingt et un`. Also says whether it is an ordinal,
+/// and the language where it is not English: beside a name of a month that languages share, nothing else tells it.
+fn day_in_words(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usize, bool, String)> {
+    let english = || below_hundred(lexemes, at).map(|(value, next, ordinal)| (value, next, ordinal, String::new()));
+    let other = || {
+        let (value, next, ordinal, language) = number_words::day(lexemes, at)?;
+        Some((value, next, ordinal, format!(", {language}")))
+    };
+    // `six` is a number in two languages.
+    let name = lexemes.word(at + 2).and_then(|word| month(&word.to_lowercase()));
+    let read = if name.is_some_and(|name| name.language != "en") {
+        other().or_else(english)
+    } else {
+        english().or_else(other)
+    };
+    read.filter(|(value, ..)| *value <= 31)
 }
 
 /// A year of this century: `two thousand twenty-six`, `two thousand and twenty-six`, `twenty twenty-six`.

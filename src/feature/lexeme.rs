@@ -1,12 +1,14 @@
 //! **Lexemes** of a line for the reading of dates: numbers (in any script's digits), words, single ideographs, and the
 //! gaps between.
 
+use super::date_names::weekday;
+
 /// What a lexeme is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Decimal digits of one script; value and number of digits.
     Number(u64, usize),
-    /// Letters (inner hyphens included, as in `terça-feira`).
+    /// Letters. The names of weekdays with a sign inside, `terça-feira` and `п’ятниця`, are one word, too.
     Word,
     /// One letter of a script that is written without spaces, unless it is part of a weekday's name.
     Ideograph,
@@ -87,6 +89,7 @@ impl<'a> Lexemes<'a> {
                 }
             }
         }
+        join_weekdays(line, &mut list);
         Self { line, list }
     }
 
@@ -140,6 +143,21 @@ impl<'a> Lexemes<'a> {
     }
 }
 
+/// Makes one word of two where these are the name of a weekday with a sign between.
+fn join_weekdays(line: &str, list: &mut Vec<(usize, usize, Kind)>) {
+    let mut at = 0;
+    while at + 2 < list.len() {
+        if let [(start, _, Kind::Word), (from, to, Kind::Gap), (_, end, Kind::Word)] = list[at..at + 3]
+            && matches!(&line[from..to], "-" | "\u{2019}")
+            && weekday(&line[start..end].to_lowercase()).is_some()
+        {
+            list[at] = (start, end, Kind::Word);
+            list.drain(at + 1..at + 3);
+        }
+        at += 1;
+    }
+}
+
 /// Whether a text begins the name of a weekday in Chinese, Japanese or Korean.
 fn names_weekday(text: &str) -> bool {
     let mut chars = text.chars();
@@ -166,6 +184,18 @@ mod tests {
         let texts: Vec<&str> = (0..lexemes.len()).filter_map(|i| lexemes.text(i)).collect();
         assert_eq!(texts, ["x", "2026", "年", "11", "月", " ", "土曜日"]);
         assert_eq!(lexemes.number(1), Some((2026, 4)));
+    }
+
+    #[test]
+    fn a_weekday_with_a_sign_inside_is_one_word() {
+        for (text, words) in [
+            ("Segunda-feira, 9", vec!["Segunda-feira", ", ", "9"]),
+            ("п’ятниця", vec!["п’ятниця"]),
+            ("well-known", vec!["well", "-", "known"]),
+        ] {
+            let lexemes = Lexemes::of(text);
+            assert_eq!((0..lexemes.len()).filter_map(|i| lexemes.text(i)).collect::<Vec<_>>(), words);
+        }
     }
 
     #[test]

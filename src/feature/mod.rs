@@ -29,6 +29,7 @@ mod lexeme;
 mod mask;
 mod model;
 mod moment;
+mod number_words;
 mod order;
 mod padding;
 mod parts;

@@ -255,7 +255,7 @@ mod tests {
                 rules: vec![Rule { when: when(&literals), value: Some(ValueId(1)) }],
             };
             let claim = Claim::new(feature, rules, false, &evidence);
-            Judged { features: vec![feature], claim, threshold: 20.0, claims: 1 }
+            Judged { features: vec![feature], claim, threshold: 20.0, claims: 1, screen_p: None }
         };
         let feature =
             |place: &str, kind| Feature { id: place.into(), channel: Channel::Body, place: place.into(), kind };

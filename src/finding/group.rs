@@ -272,6 +272,7 @@ fn finding(material: Material<'_>, mut places: Vec<Place<'_>>) -> Finding {
         effect: strength(material, rules, best.claim.claim.feature),
         p_value,
         q_value: correction::bonferroni(p_value, weakest.claims),
+        screen_p: weakest.screen_p,
         evidence_curve: weakest.claim.course.clone(),
         support: Support { agree, disagree, coins: weakest.claim.coins.iter().sum() },
         disclosed,
@@ -484,7 +485,7 @@ mod tests {
         };
         let mut claim = Claim::new(lead, rules, false, &evidence);
         claim.e = 1e3;
-        let judged = Judged { features, claim, threshold: 20.0, claims: 1 };
+        let judged = Judged { features, claim, threshold: 20.0, claims: 1, screen_p: None };
         let captures = Kept(runs.iter().map(|(cell, capture)| (cell.id.clone(), Arc::clone(capture))).collect());
         let space = Space::of(&scenario);
         let material = Material {

@@ -113,7 +113,8 @@ pub struct Power {
     /// Family-wise error rate of the confirmation.
     pub alpha: f64,
     /// Smallest rate at which a marker may show under its trigger and yet be seen at least once with probability .95,
-    /// where the trigger is the rarest combination of `strength` levels.
+    /// where the trigger is the combination of `strength` levels that the cover phase ran least often; 1 where one that
+    /// constraints allow was not run at all, or where there are too many to count.
     pub smallest_rate: f64,
     /// Signals seen that could be explained by no factor, or were not confirmed.
     pub unexplained: Vec<String>,
@@ -211,6 +212,11 @@ pub struct Finding {
     pub p_value: f64,
     /// Adjusted for the number of hypotheses confirmed in the run (Bonferroni).
     pub q_value: f64,
+    /// Where chance has a part in it: the permutation p-value of the cover phase's scan that named a factor, `(1 + #)/(B + 1)`
+    /// with B = 3999 permutations of which # are as good (Phipson and Smyth 2010), or `#/n` where # = 120 was reached after
+    /// n of them (Besag and Clifford 1991), times the values tried, at most 1. A screen: what is reported rests on `p_value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screen_p: Option<f64>,
     /// Its E after each run in which coins were flipped on its factors, in the order of the plan; empty in what was
     /// written before it was kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

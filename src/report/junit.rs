@@ -86,7 +86,12 @@ fn cases(findings: &Findings, manifest: &Manifest) -> Vec<Case> {
                 one.id
             ),
             outcome: match one.explained_by.as_ref().or(one.disclosed.as_ref()) {
-                Some(why) => Outcome::Passed(format!("{}: {why}. {}", summary::status(one), summary::sentence(one))),
+                Some(why) => Outcome::Passed(format!(
+                    "{}: {why}. {} {}.",
+                    summary::status(one),
+                    summary::sentence(one),
+                    summary::effect(one)
+                )),
                 None => Outcome::Failed { message: summary::sentence(one), lines: told(one) },
             },
         })

@@ -182,7 +182,7 @@ mod tests {
             "| otherwise | as at the baseline |",
             "`U+2019` `RIGHT SINGLE QUOTATION MARK`",
             "echo of a level of hostname",
-            "- effect: `0.81 bits: timezone alone 0.20, base_url alone 0.05, 0.56 only together; 2 groups",
+            "- effect: `0.81 bits: timezone alone 0.20, base_url alone 0.05, 0.56 only together; interaction information",
             "severity high",
             "- course: E 2.000, 4.000, 8.000,",
             "at the variant:\n\n```sh\ndocker run --env TZ=Asia/Tokyo \\\n  agent > variant.txt\n```",

@@ -128,6 +128,7 @@ fn result(finding: &Finding, manifest: &Manifest) -> Value {
             "pValue": finding.p_value,
             "qValue": finding.q_value,
             "bits": finding.effect.bits,
+            "effect": finding.effect,
             "places": finding.places.len(),
             "reproduce": finding.reproduce,
         },

@@ -160,7 +160,8 @@ fn reach(reach: &Reach, coins: u32) -> String {
     format!("{subject}: {met}; {confirmed}")
 }
 
-/// `0.72 bits: timezone alone 0.20, base_url alone 0.05, 0.47 only together; 2 groups of environments can be told apart`.
+/// `0.72 bits: timezone alone 0.20, base_url alone 0.05, 0.47 only together; interaction information 0.47 bits; 2 groups of
+/// environments can be told apart; Cramér's V 1.00`.
 pub(super) fn effect(finding: &Finding) -> String {
     let effect = &finding.effect;
     let mut text = format!("{:.2} bits", effect.bits);
@@ -176,9 +177,10 @@ pub(super) fn effect(finding: &Finding) -> String {
         }
         text = format!("{text}: {}", parts.join(", "));
     }
-    // Of two factors it is what only both together tell.
-    let of_more = |bits: &f64| effect.shares.len() > 2 && bits.abs() >= LEAST_SHOWN;
-    if let Some(bits) = effect.interaction_bits.filter(of_more) {
+    // Of two factors it is what only both together tell, by the name under which the literature has it.
+    if let Some(bits) = effect.interaction_bits {
+        // No sign before what is 0.00.
+        let bits = if bits.abs() < LEAST_SHOWN { 0.0 } else { bits };
         text = format!("{text}; interaction information {bits:.2} bits");
     }
     if effect.distinguishable > 0 {
@@ -190,18 +192,20 @@ pub(super) fn effect(finding: &Finding) -> String {
 /// Less than this is 0.00 in two digits.
 const LEAST_SHOWN: f64 = 0.005;
 
-/// `E = 1.3e4 (p 7.9e-5, q 2.4e-4) · 198 of 201 cells agree · 24 coins`.
+/// `E = 1.3e4 (p 7.9e-5, q 2.4e-4) · 198 of 201 cells agree · 24 coins · screened at a permutation p of 2.5e-4`.
 pub(super) fn evidence(finding: &Finding) -> String {
     let support = finding.support;
+    let screened = finding.screen_p.map(|p| format!(" · screened at a permutation p of {}", number(p)));
     format!(
-        "E = {} (p {}, q {}) · {} of {} cells agree · {} coin{}",
+        "E = {} (p {}, q {}) · {} of {} cells agree · {} coin{}{}",
         number(if finding.p_value > 0.0 { 1.0 / finding.p_value } else { f64::INFINITY }),
         number(finding.p_value),
         number(finding.q_value),
         support.agree,
         u64::from(support.agree) + u64::from(support.disagree),
         support.coins,
-        plural(support.coins as usize)
+        plural(support.coins as usize),
+        screened.unwrap_or_default()
     )
 }
 
@@ -417,6 +421,7 @@ pub(super) fn plural(count: usize) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Effect;
     use crate::report::testing::{self, finding};
 
     fn rule(levels: &[&str], value: &str) -> Rule {
@@ -470,6 +475,25 @@ mod tests {
         assert_eq!(told(&finding), "0.20 bits: timezone alone 0.20, base_url alone 0.05, 0.05 of it by either");
         finding.order = 1;
         assert_eq!(told(&finding), "0.20 bits");
+        // The name that it has elsewhere stands there for two factors, too, and where it is nothing; one factor has none.
+        let named = |bits| {
+            let effect = Effect { interaction_bits: bits, ..testing::finding().effect };
+            super::effect(&Finding { effect, ..testing::finding() })
+        };
+        assert!(named(Some(0.56)).contains("0.56 only together; interaction information 0.56 bits; 2 groups"));
+        assert!(named(Some(-0.001)).contains("; interaction information 0.00 bits; "));
+        assert!(!named(None).contains("interaction"));
+    }
+
+    #[test]
+    fn what_chance_has_a_part_in_says_how_it_was_screened() {
+        assert!(evidence(&finding()).ends_with("· 14 coins"));
+        let finding = Finding { screen_p: Some(0.00025), ..finding() };
+        assert!(
+            evidence(&finding).ends_with("· 14 coins · screened at a permutation p of 2.5e-4"),
+            "{}",
+            evidence(&finding)
+        );
     }
 
     #[test]

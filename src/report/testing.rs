@@ -55,6 +55,7 @@ pub(crate) fn finding() -> Finding {
         },
         p_value: 1e-4,
         q_value: 2e-4,
+        screen_p: None,
         evidence_curve: (1..=14).map(|n| 2_f64.powi(n)).collect(),
         support: Support { agree: 20, disagree: 1, coins: 14 },
         disclosed: None,

@@ -384,7 +384,7 @@ mod tests {
             "echo of a level of hostname",
             "Disclosed, and not borne out",
             "clock, cpus",
-            "0.81 bits: timezone alone 0.20, base_url alone 0.05, 0.56 only together; 2",
+            "0.81 bits: timezone alone 0.20, base_url alone 0.05, 0.56 only together; interaction",
             "1 factor: all 23 levels were run, the rarest 14 times (seen if it shows",
             "3 factors: 61 of 120 combinations of levels were run (50 %)",
             "needs 7 at least (E ≥ 75.0); 96 cells were left",

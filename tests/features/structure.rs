@@ -103,6 +103,44 @@ fn one_inserted_line_flags_one_slot_beside_noise() {
     assert_eq!(extracted.unexplained().len(), 1, "{:#?}", extracted.unexplained());
 }
 
+/// A prompt of two hundred lines of which four vary: a token index would flag thousands of features, a line index hundreds.
+#[test]
+fn four_of_two_hundred_lines_are_no_more_than_six_features() {
+    // Of one length: how long a word is stands in a feature of its own, so that each line would have two.
+    let words = ["amber", "beige", "coral", "ivory", "lilac", "ochre", "umber"];
+    let lines = |run: &mut Run| -> Vec<String> {
+        let mut word = || words[run.rng.random_range(0..words.len())];
+        let (first, second, third, fourth) = (word(), word(), word(), word());
+        (0..200)
+            .map(|n| match n {
+                20 => format!("The mood of this session is {first}."),
+                70 => format!("Working folder: /srv/{second}/src"),
+                71 => format!("Recent commits: {third} is merged"),
+                150 => format!("Prefer {fourth} over others where both would do."),
+                _ => format!("- rule number {n} says something of its own kind, {} words or so", n % 7),
+            })
+            .collect()
+    };
+    let extracted = extract(&runs(5, 8, 60, |run| {
+        let lines = lines(run);
+        say(run, &lines.join("\n"))
+    }));
+    let found = extracted.unexplained();
+    assert!((4..=6).contains(&found.len()), "{}: {found:#?}", found.len());
+    // A line more where the host has its second name, above all of them: one slot more, and no other feature.
+    let inserted = extract(&runs(5, 8, 60, |run| {
+        let mut lines = lines(run);
+        if run.levels.level(HOSTNAME) == 1 {
+            lines.insert(10, String::from("You are on a build machine."));
+        }
+        say(run, &lines.join("\n"))
+    }));
+    let slots: Vec<_> =
+        inserted.unexplained().into_iter().filter(|(feature, _)| inserted.follows(*feature, &[HOSTNAME])).collect();
+    assert_eq!(slots.len(), 1, "{slots:#?}");
+    assert_eq!(inserted.unexplained().len(), found.len() + 1, "{:#?}", inserted.unexplained());
+}
+
 /// What a request says of itself.
 type Headers = Vec<(&'static str, String)>;
 

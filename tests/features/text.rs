@@ -219,12 +219,25 @@ fn a_date_is_a_date_in_every_notation_and_language() {
         ("the twenty-first of November", "the twenty-second of November"),
         ("November twenty-first, two thousand twenty-six", "November twenty-second, two thousand twenty-six"),
         ("November 21st", "November 22nd"),
+        ("der einundzwanzigste November", "der zweiundzwanzigste November"),
+        ("vingt et un novembre deux mille vingt-six", "vingt-deux novembre deux mille vingt-six"),
+        ("veintiuno de noviembre de dos mil veintiséis", "veintidós de noviembre de dos mil veintiséis"),
     ] {
         quiet(of_21, |run| {
             let date = if run.local().format("%d").to_string() == "21" { of_21 } else { of_22 };
             say(run, &format!("head\nToday is {date}, they say.\ntail"))
         });
     }
+    // The language of the number alone: the month is called the same in both.
+    mark("another language", Overt, "content", |run, marked| {
+        let day = match (run.local().format("%d").to_string().as_str(), marked) {
+            ("21", false) => "twenty-first",
+            ("21", true) => "einundzwanzigster",
+            (_, false) => "twenty-second",
+            (_, true) => "zweiundzwanzigster",
+        };
+        say(run, &format!("head\nToday is {day} November, they say.\ntail"))
+    });
     for (other, class) in [
         ("%-d %B", Overt),
         ("%Y/%m/%d", Covert),
