@@ -94,6 +94,46 @@ fn rows(assignments: &[Assignment]) -> Vec<Vec<u16>> {
     assignments.iter().map(|row| row.0.clone()).collect()
 }
 
+/// A task of strength 4, over all factors or over some of them beside 2 or 3 elsewhere: five or six factors of two or three
+/// levels, so that every cell can be gone through. There is always a constraint, and mostly a given row.
+fn wide_tasks() -> impl Strategy<Value = Task> {
+    prop::collection::vec(2_u16..4, 5..7).prop_flat_map(|levels| {
+        let factors = levels.len();
+        let literal = |factor: usize, levels: u16| (Just(factor), 1..levels);
+        let constraint = (literal(0, levels[0]), literal(2, levels[2]), literal(4, levels[4]), prop::bool::ANY);
+        let cell: Vec<_> = levels.iter().map(|levels| 0..*levels).collect();
+        let among = prop::sample::subsequence((0..factors).collect::<Vec<_>>(), 4..=factors);
+        let parts = (
+            Just(levels),
+            prop::collection::vec(constraint, 1..3),
+            among,
+            prop::collection::vec(cell, 1..4),
+            2..5_usize,
+        );
+        parts.prop_map(|(levels, constraints, among, given, strength)| {
+            let forbidden: Vec<Forbidden> = constraints
+                .into_iter()
+                .map(|(a, b, c, wide)| {
+                    let literals = if wide { vec![a, b, c] } else { vec![a, b] };
+                    Forbidden { when: literals.into_iter().map(|(factor, level)| (factor, vec![level])).collect() }
+                })
+                .collect();
+            let mut kept: Vec<Vec<u16>> = Vec::new();
+            for mut cell in given {
+                // What is forbidden has the baseline's level of the first factor no more.
+                if !is_allowed(&cell, &forbidden) {
+                    cell[0] = 0;
+                }
+                if cell.iter().any(|level| *level > 0) && !kept.contains(&cell) {
+                    kept.push(cell);
+                }
+            }
+            let stronger = (strength < 4).then_some((among, 4));
+            Task { levels, forbidden, strength, stronger, given: kept }
+        })
+    })
+}
+
 /// Two to six factors of two to five levels; up to three constraints that leave the baseline; a higher strength over some
 /// factors; up to three given cells.
 fn tasks() -> impl Strategy<Value = Task> {
@@ -138,28 +178,34 @@ fn tasks() -> impl Strategy<Value = Task> {
     })
 }
 
+/// Whether an array of the task has every combination that it must have, none that it must not, and the given rows.
+fn is_covered(task: &Task, seed: u64) -> Result<(), TestCaseError> {
+    let (every, everything) = (task.every(), (0..task.levels.len()).collect::<Vec<_>>());
+    let array = task.array(1_000, seed);
+    let found = rows(&array.rows);
+    prop_assert!(found.iter().all(|row| is_allowed(row, &task.forbidden)));
+    prop_assert_eq!(&found[..task.given.len()], &task.given[..], "given rows come first");
+    let mut most = 0;
+    let wanted = std::iter::once((everything, task.strength)).chain(task.stronger.clone());
+    for (among, strength) in wanted {
+        for set in sets(&among, strength) {
+            let all = combinations(&every, &set);
+            most = most.max(all.len());
+            prop_assert_eq!(combinations(&found, &set), all, "{:?}", set);
+        }
+    }
+    prop_assert_eq!(array.tuples_covered, array.tuples_total);
+    prop_assert_eq!(array.lower_bound, most);
+    prop_assert!(found.len() >= most);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn an_array_has_every_combination_that_any_allowed_cell_has(task in tasks(), seed in any::<u64>()) {
-        let (every, everything) = (task.every(), (0..task.levels.len()).collect::<Vec<_>>());
-        let array = task.array(1_000, seed);
-        let found = rows(&array.rows);
-        prop_assert!(found.iter().all(|row| is_allowed(row, &task.forbidden)));
-        prop_assert_eq!(&found[..task.given.len()], &task.given[..], "given rows come first");
-        let mut most = 0;
-        let wanted = std::iter::once((everything, task.strength)).chain(task.stronger.clone());
-        for (among, strength) in wanted {
-            for set in sets(&among, strength) {
-                let all = combinations(&every, &set);
-                most = most.max(all.len());
-                prop_assert_eq!(combinations(&found, &set), all, "{:?}", set);
-            }
-        }
-        prop_assert_eq!(array.tuples_covered, array.tuples_total);
-        prop_assert_eq!(array.lower_bound, most);
-        prop_assert!(found.len() >= most);
+        is_covered(&task, seed)?;
     }
 
     #[test]
@@ -171,6 +217,28 @@ proptest! {
         prop_assert_eq!(rows(&searched.rows), rows(&task.array(2_000, seed).rows));
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn strength_four_is_covered_over_all_factors_and_over_some_with_constraints_and_given_rows(
+        task in wide_tasks(), seed in any::<u64>(),
+    ) {
+        is_covered(&task, seed)?;
+        let (every, everything) = (task.every(), (0..task.levels.len()).collect::<Vec<_>>());
+        let design = task.cover(MatrixKind::Covering, 2_000, seed);
+        let cells = rows(&design.cells);
+        let wanted: Vec<_> = std::iter::once((everything, task.strength)).chain(task.stronger.clone()).collect();
+        prop_assert!(wanted.iter().any(|(_, strength)| *strength == 4));
+        prop_assert_eq!(design.requirements.len(), wanted.len());
+        for (said, (among, strength)) in design.requirements.iter().zip(wanted) {
+            let (covered, total) = count(&cells, &every, &among, strength);
+            prop_assert_eq!((said.covered, said.total), (covered as u64, total as u64));
+            prop_assert_eq!(covered, total, "{:?} at {}", among, strength);
+        }
+    }
 }
 
 proptest! {

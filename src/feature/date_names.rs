@@ -167,9 +167,9 @@ mod tests {
     #[test]
     fn every_name_of_every_language_is_read_in_a_date() {
         let first = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
-        let window = Window { from: first, to: NaiveDate::from_ymd_opt(2026, 12, 31).unwrap() };
+        let window = Window::new([first..=NaiveDate::from_ymd_opt(2026, 12, 31).unwrap()]);
         let read = |text: &str| {
-            let found = find(&format!("({text})"), window);
+            let found = find(&format!("({text})"), &window);
             let [one] = &found[..] else { panic!("{text}: {found:?}") };
             assert_eq!(one.span, 1..text.len() + 1, "{text}: {found:?}");
             one.readings[0].clone()
