@@ -343,7 +343,7 @@ fn changed(run: &mut Run, change: impl FnOnce(&mut Capture)) -> Capture {
 }
 
 /// What of a hello is changed, where that is to be found, and how.
-type Change = (&'static str, &'static str, fn(&mut HelloDetail));
+type Departure = (&'static str, &'static str, fn(&mut HelloDetail));
 
 #[test]
 fn hosts_names_and_connections_are_found() {
@@ -391,7 +391,7 @@ fn hosts_names_and_connections_are_found() {
         signatures: ["0403", "0804"].map(str::to_owned).to_vec(),
         ja4: String::from("t13d0204h2_0123456789ab_0123456789ab"),
     };
-    let changes: [Change; 6] = [
+    let changes: [Departure; 6] = [
         ("groups", "\u{b7} groups", |detail| detail.groups.insert(0, String::from("11ec"))),
         ("the order of groups", "\u{b7} groups", |detail| detail.groups.reverse()),
         ("signature algorithms", "\u{b7} signature algorithms", |detail| drop(detail.signatures.pop())),
