@@ -226,18 +226,8 @@ proptest! {
     fn strength_four_is_covered_over_all_factors_and_over_some_with_constraints_and_given_rows(
         task in wide_tasks(), seed in any::<u64>(),
     ) {
+        prop_assert!(task.strength == 4 || task.stronger.as_ref().is_some_and(|(_, strength)| *strength == 4));
         is_covered(&task, seed)?;
-        let (every, everything) = (task.every(), (0..task.levels.len()).collect::<Vec<_>>());
-        let design = task.cover(MatrixKind::Covering, 2_000, seed);
-        let cells = rows(&design.cells);
-        let wanted: Vec<_> = std::iter::once((everything, task.strength)).chain(task.stronger.clone()).collect();
-        prop_assert!(wanted.iter().any(|(_, strength)| *strength == 4));
-        prop_assert_eq!(design.requirements.len(), wanted.len());
-        for (said, (among, strength)) in design.requirements.iter().zip(wanted) {
-            let (covered, total) = count(&cells, &every, &among, strength);
-            prop_assert_eq!((said.covered, said.total), (covered as u64, total as u64));
-            prop_assert_eq!(covered, total, "{:?} at {}", among, strength);
-        }
     }
 }
 

@@ -333,7 +333,7 @@ fn names() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 5, max_shrink_iters: 0, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3, max_shrink_iters: 0, ..ProptestConfig::default() })]
     #[test]
     fn findings_are_the_same_under_other_orders_names_and_seeds_and_their_ids_under_other_seeds(
         order in any::<u64>(), seed in any::<u64>(), names in names(), strength in 2..=3_u8, constrained: bool,

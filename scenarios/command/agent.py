@@ -12,7 +12,7 @@ import urllib.request
 
 rules, style, prompt = pathlib.Path(sys.argv[1]).read_text(), sys.argv[2], sys.argv[3]
 base_url = os.environ.get("OPENAI_BASE_URL", "https://api.vendor.example/v1")
-system = f"{rules}\nThe date is {datetime.date.today()}. The working folder is {os.getcwd()}.\n"
+system = f"{rules}\nIt is {datetime.datetime.now():%Y-%m-%d %H:%M}. The working folder is {os.getcwd()}.\n"
 system += {"short": "Answer in one line.", "long": "Say what you did, step by step."}[style]
 schema = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
 run = {"name": "run", "description": "Runs a shell command.", "parameters": schema}
