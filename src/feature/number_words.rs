@@ -1,7 +1,7 @@
 //! **Numbers in words** in German, French and Spanish, as far as dates need them: days of a month, and years of this
 //! century up to 2059. English is read by [`super::date_words`], which also knows where such words may stand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::lexeme::Lexemes;
@@ -35,7 +35,7 @@ pub(super) fn year(lexemes: &Lexemes<'_>, at: usize) -> Option<(u64, usize, &'st
 fn longest(lexemes: &Lexemes<'_>, at: usize) -> Option<(Spelled, usize)> {
     let mut text = word(lexemes, at)?;
     // Most words begin no number: they are looked up once.
-    if !FIRST.contains_key(&text) {
+    if !FIRST.contains(text.as_str()) {
         return None;
     }
     let mut best = NUMBERS.get(&text).map(|spelled| (*spelled, at + 1));
@@ -55,9 +55,8 @@ fn word(lexemes: &Lexemes<'_>, at: usize) -> Option<String> {
     lexemes.word(at).filter(|word| word.len() <= LONGEST).map(str::to_lowercase)
 }
 
-static FIRST: LazyLock<HashMap<String, ()>> = LazyLock::new(|| {
-    NUMBERS.keys().filter_map(|text| text.split(' ').next()).map(|word| (word.to_owned(), ())).collect()
-});
+static FIRST: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| NUMBERS.keys().filter_map(|text| text.split(' ').next()).collect());
 
 /// Every spelling, its words joined by one space.
 static NUMBERS: LazyLock<HashMap<String, Spelled>> = LazyLock::new(|| {
