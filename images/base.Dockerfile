@@ -1,15 +1,16 @@
-# A base image with further Debian packages. `apt/` has this machine's package sources, proxy settings and certificates
-# (it may be empty); they are used while packages are installed and are not trusted by anything that runs later.
+# A base image with further Debian packages. `apt/` has this machine's package sources where it is of the same release, its
+# proxy settings and certificates (it may be empty); they are used while packages are installed and are not trusted by
+# anything that runs later.
 ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 ARG PACKAGES
 COPY apt/ /tmp/apt/
 RUN set -eu; \
     rm -rf /etc/apt.image; cp -a /etc/apt /etc/apt.image; \
-    if [ -d /tmp/apt/etc ]; then \
+    if [ -e /tmp/apt/etc/sources.list ] || [ -d /tmp/apt/etc/sources.list.d ]; then \
         rm -rf /etc/apt/sources.list /etc/apt/sources.list.d; \
-        cp -r /tmp/apt/etc/. /etc/apt/; \
     fi; \
+    if [ -d /tmp/apt/etc ]; then cp -r /tmp/apt/etc/. /etc/apt/; fi; \
     if [ -f /tmp/apt/certificates.crt ]; then \
         echo 'Acquire::https::CaInfo "/tmp/apt/certificates.crt";' > /etc/apt/apt.conf.d/zz-certificates; \
     fi; \

@@ -107,15 +107,29 @@ fn prepare(manifest: &Manifest, scenario: &Scenario, way: Way) -> Vec<String> {
             Some(format!("npm install --prefix agent {}", quote(&format!("{package}@{}", version(asked)))))
         }
         (Source::Pypi { package, version: asked }, Way::Docker) => {
-            Some(image(PYTHON, &format!("pip install {}", quote(&format!("{package}=={}", version(asked))))))
+            Some(image(&python_image(manifest, scenario), &format!("pip install {}", quote(&format!("{package}=={}", version(asked))))))
         }
         (Source::Pypi { package, version: asked }, Way::Namespaces) => Some(format!(
-            "python3 -m venv agent && agent/bin/pip install {}",
+            "{} -m venv agent && agent/bin/pip install {}",
+            python_program(scenario),
             quote(&format!("{package}=={}", version(asked)))
         )),
         (Source::Image { .. } | Source::Local { .. }, _) => None,
     };
     std::iter::once(stub).chain(agent).collect()
+}
+
+/// The published image of the Python that the target ran on.
+fn python_image(manifest: &Manifest, scenario: &Scenario) -> String {
+    let ran = manifest.target.runtime.as_deref().and_then(|ran| ran.strip_prefix("Python "));
+    let version = scenario.target.python.as_deref().or(ran);
+    let minor: Option<Vec<&str>> = version.map(|version| version.split('.').take(2).collect());
+    minor.map_or_else(|| PYTHON.to_owned(), |minor| format!("python:{}-bookworm", minor.join(".")))
+}
+
+/// What a Python of the version that the scenario asks for is called.
+fn python_program(scenario: &Scenario) -> String {
+    format!("python{}", scenario.target.python.as_deref().unwrap_or("3"))
 }
 
 /// Builds an image of one step on a public one.
@@ -189,7 +203,7 @@ fn docker(
                     quote(&format!("/usr/local/bin/{name}"))
                 ));
             }
-            String::from(PYTHON)
+            python_image(manifest, scenario)
         }
         Source::Npm { .. } | Source::Pypi { .. } => String::from("agent-by-hand"),
     };
