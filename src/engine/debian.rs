@@ -55,17 +55,13 @@ pub(super) fn debootstrap() -> Option<PathBuf> {
     tools.into_iter().find(|path| path.exists()).filter(|_| nix::unistd::geteuid().is_root())
 }
 
-/// Makes the folder `root` a minimal root of the release, with `packages` beside what every root has. Takes about a minute.
+/// Makes the folder `root` a minimal root of the release. Takes about a minute.
 ///
 /// # Errors
 /// The last lines of what debootstrap said.
-pub(super) async fn bootstrap(tool: &Path, release: Release, packages: &[&str], root: &Path) -> Result<(), String> {
+pub(super) async fn bootstrap(tool: &Path, release: Release, root: &Path) -> Result<(), String> {
     let mut command = tokio::process::Command::new(tool);
-    command.arg("--variant=minbase");
-    if !packages.is_empty() {
-        command.arg(format!("--include={}", packages.join(",")));
-    }
-    command.arg(release.name).arg(root);
+    command.args(["--variant=minbase", release.name]).arg(root);
     if let Some(mirror) = mirror(Path::new("/etc/apt")) {
         command.arg(mirror);
     }

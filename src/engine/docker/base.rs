@@ -200,7 +200,7 @@ async fn bootstrap(client: &Client, run: &str, tool: &Path, release: Release, ca
     // A folder of its own each time: another run may be doing the same.
     let folder = tempfile::Builder::new().prefix("base-").tempdir_in(cache).map_err(|error| error.to_string())?;
     let root = folder.path().join(release.name);
-    debian::bootstrap(tool, release, &[], &root).await?;
+    debian::bootstrap(tool, release, &root).await?;
     import(client, run, release, &root).await
 }
 

@@ -143,8 +143,9 @@ pub(super) fn of_minor(wanted: &str) -> Vec<Interpreter> {
     found
 }
 
-/// The minor versions that are installed here, the oldest first, without asking any of them.
-pub(super) fn minors() -> Vec<String> {
+/// The minor versions of Python that are installed here, the oldest first, by their names: none of them is run.
+#[must_use]
+pub fn minors() -> Vec<String> {
     let mut minors: BTreeSet<u32> = BTreeSet::new();
     let number = |minor: &str| minor.strip_prefix("3.").and_then(|minor| minor.parse::<u32>().ok());
     for folder in path() {

@@ -28,6 +28,7 @@ pub use client::find_program;
 pub use executable::{executable_facts, is_static};
 pub use listing::{Wanted, remove, versions};
 pub use local::command_in_pod;
+pub use interpreter::minors as pythons;
 pub use python::{POD_PYTHON, Userland, pod_python};
 use python::Python;
 pub use tree::copy as copy_tree;
