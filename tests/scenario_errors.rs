@@ -146,7 +146,12 @@ fn targets_without_a_program() {
     // A number would lose the zero of 3.10.
     refused(&pypi("3.10"), "expected a string", "3.10", "quotes");
     refused(&with(&format!("{NPM}\npython = \"3.13\""), ZONES), "`python` goes with pypi", "\"3.13\"", "`node`");
-    refused(&with("image = \"a:1\"\ncommand = [\"x\"]\npython = \"3.13\"", ZONES), "`python` goes with", "\"3.13\"", "");
+    refused(
+        &with("image = \"a:1\"\ncommand = [\"x\"]\npython = \"3.13\"", ZONES),
+        "`python` goes with",
+        "\"3.13\"",
+        "",
+    );
     for (minor, local) in [("3.9", false), ("3.13", true), ("3.14", false)] {
         let target = if local { "command = [\"python3\"]\ninclude = []" } else { "pypi = \"x\"\ncommand = [\"x\"]" };
         let scenario = read(&with(&format!("{target}\npython = \"{minor}\""), ZONES)).unwrap();

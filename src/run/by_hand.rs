@@ -106,9 +106,10 @@ fn prepare(manifest: &Manifest, scenario: &Scenario, way: Way) -> Vec<String> {
         (Source::Npm { package, version: asked }, Way::Namespaces) => {
             Some(format!("npm install --prefix agent {}", quote(&format!("{package}@{}", version(asked)))))
         }
-        (Source::Pypi { package, version: asked }, Way::Docker) => {
-            Some(image(&python_image(manifest, scenario), &format!("pip install {}", quote(&format!("{package}=={}", version(asked))))))
-        }
+        (Source::Pypi { package, version: asked }, Way::Docker) => Some(image(
+            &python_image(manifest, scenario),
+            &format!("pip install {}", quote(&format!("{package}=={}", version(asked)))),
+        )),
         (Source::Pypi { package, version: asked }, Way::Namespaces) => Some(format!(
             "{} -m venv agent && agent/bin/pip install {}",
             python_program(scenario),

@@ -158,7 +158,10 @@ pub(crate) fn python_is_of_the_version_that_is_asked_for() {
     }
     let script = format!("{PYTHON}; cowsay -t moo | grep -c moo; python3 -c 'import cowsay; print(cowsay.__file__)'");
     for kind in &KINDS {
-        for minor in ["3.11", "3.13"] {
+        // The machine's own is never lacking in pods that show the machine's programs.
+        let unasked = scenario(PYPI, &script, CLOCK);
+        let own = target::pod_python(&unasked.target, kind.1.userland());
+        for minor in ["3.11", "3.13", &own] {
             let target = format!("pypi = 'cowsay'\nversion = '6.1'\npython = '{minor}'");
             let scenario = scenario(&target, &script, CLOCK);
             let Some(ran) = ran(kind, &scenario, &[]) else { continue };
@@ -169,6 +172,7 @@ pub(crate) fn python_is_of_the_version_that_is_asked_for() {
                     assert_eq!(rest, "1\n/opt/target/python/cowsay/__init__.py\n", "{}", kind.0);
                 }
                 Err(EngineError::NoTarget { key: "python", message }) => {
+                    assert!(minor != own || !Path::new("/usr/bin/python3").exists(), "{message}");
                     skip(&format!("python{minor}"), &message);
                     assert!(message.contains(&format!("Python {minor}")) && message.contains("docker"), "{message}");
                 }
@@ -182,9 +186,8 @@ pub(crate) fn python_is_of_the_version_that_is_asked_for() {
 pub(crate) fn a_local_program_runs_on_the_python_that_is_asked_for() {
     for kind in &KINDS {
         let script = serde_json::Value::from(format!("{PYTHON}; python3 -c 'import sys; print(sys.executable)'"));
-        let text = format!(
-            "name = 'x'\n[target]\ncommand = ['bash', '-c', {script}]\ninclude = []\npython = '3.13'\n{CLOCK}"
-        );
+        let text =
+            format!("name = 'x'\n[target]\ncommand = ['bash', '-c', {script}]\ninclude = []\npython = '3.13'\n{CLOCK}");
         let scenario = parse(&text, "test.toml", Path::new("."), &[]).unwrap_or_else(|error| panic!("{error}"));
         let Some(ran) = ran(kind, &scenario, &[]) else { continue };
         match ran {
@@ -204,7 +207,11 @@ pub(crate) fn a_python_that_nobody_has_is_refused() {
         let Some(ran) = ran(kind, &scenario, &[]) else { continue };
         let Err(EngineError::NoTarget { key: "python", message }) = ran else { panic!("{}: {ran:?}", kind.0) };
         let remedies = if kind.1 == Kind::Docker {
-            ["python:3.0-slim-bookworm could not be pulled", "3.9 (bullseye), 3.11 (bookworm) or 3.13 (trixie)", "PARALLAX_BASE"]
+            [
+                "python:3.0-slim-bookworm could not be pulled",
+                "3.9 (bullseye), 3.11 (bookworm) or 3.13 (trixie)",
+                "PARALLAX_BASE",
+            ]
         } else {
             ["no Python 3.0 to show to its pods", "uv python install 3.0", "--engine docker"]
         };

@@ -1,7 +1,6 @@
 //! The **base image** that target images are built from: the one that is asked for, one that is here, the published Debian
 //! image, or one that is made on the spot by debootstrap.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -72,8 +71,9 @@ pub(super) async fn provide(
         return Ok(tag);
     }
     let mut context = Context::new(include_str!("../../../images/base.Dockerfile"));
-    add_package_sources(&mut context, Path::new("/etc"), &plain.label);
-    let arguments = HashMap::from([(String::from("BASE"), plain.name), (String::from("PACKAGES"), packages)]);
+    let machine = add_package_sources(&mut context, Path::new("/etc"));
+    let arguments = [("BASE", plain.name), ("PACKAGES", packages), ("MACHINE", machine)];
+    let arguments = arguments.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     build(client, Recipe { tag: &tag, role: "base", run, network: "host", arguments, context }).await?;
     Ok(tag)
 }
@@ -138,7 +138,9 @@ async fn with_python(client: &Client, run: &str, python: &str, cache: &Path) -> 
                 "Debian {} has it: install debootstrap and run once as root, and a base image is made here",
                 release.name
             ),
-            Err(Unavailable::Failed { problem, .. }) => format!("debootstrap of Debian {} failed: {problem}", release.name),
+            Err(Unavailable::Failed { problem, .. }) => {
+                format!("debootstrap of Debian {} failed: {problem}", release.name)
+            }
         },
     };
     Err(EngineError::NoTarget {
@@ -228,48 +230,52 @@ async fn import(client: &Client, run: &str, release: Release, root: &Path) -> Re
     if ended.success() { Ok(()) } else { Err(format!("tar: {ended}")) }
 }
 
-/// Adds what this machine needs to reach its package mirror: its sources where it is of the same release, its proxy and
-/// transport settings where it is of any, and the certificates that it trusts (a proxy in between may have its own).
-fn add_package_sources(context: &mut Context, etc: &Path, release: &str) {
+/// Adds what this machine needs to reach its package mirror: its proxy and transport settings, its sources, and the
+/// certificates that it trusts (a proxy in between may have its own). Gives its release, as [`release_of`] does: an image of
+/// another one has no use for its sources.
+fn add_package_sources(context: &mut Context, etc: &Path) -> String {
     // The folder must be there for COPY, whatever is in it.
     context.add("apt/README", Source::Text(String::from("Package sources of the machine that built this image.\n")));
     let certificates = CERTIFICATES.iter().map(Path::new).find(|path| path.is_file());
     if let Some(path) = certificates {
         context.add("apt/certificates.crt", Source::File(path.to_owned()));
     }
-    let system = std::fs::read_to_string(etc.join("os-release")).unwrap_or_default();
-    if !system.contains("ID=debian") {
-        return;
-    }
     let apt = etc.join("apt");
-    for path in package_sources(&apt, system.contains(&format!("VERSION_CODENAME={release}"))) {
+    for path in package_sources(&apt) {
         if let Some(inside) = path.strip_prefix(&apt).ok().and_then(Path::to_str) {
             context.add(format!("apt/etc/{inside}"), Source::File(path.clone()));
         }
     }
+    release_of(&std::fs::read_to_string(etc.join("os-release")).unwrap_or_default())
 }
 
-/// Files of `apt`, a folder such as `/etc/apt`, that lead to packages: settings of the transport, and, where an image is
-/// of the same release as the machine, sources.
-fn package_sources(apt: &Path, same: bool) -> Vec<PathBuf> {
+/// Distribution and release by their `os-release`: `debian bookworm`.
+fn release_of(text: &str) -> String {
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_default().trim_matches('"').to_owned()
+    };
+    format!("{} {}", value("ID"), value("VERSION_CODENAME"))
+}
+
+/// Files of `apt`, a folder such as `/etc/apt`, that lead to Debian's packages.
+fn package_sources(apt: &Path) -> Vec<PathBuf> {
     let below = |folder: &str| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(apt.join(folder)).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect()
     };
     let text = |path: &PathBuf| std::fs::read_to_string(path).unwrap_or_default();
-    let mut chosen = below("apt.conf.d");
+    let mut chosen = below("sources.list.d");
     chosen.retain(|path| {
+        // A third party's source would need its key, which the image does not have.
+        path.extension().is_some_and(|extension| extension == "sources" || extension == "list")
+            && mirrors(&text(path)).iter().all(|url| url.contains("/debian"))
+    });
+    chosen.extend([apt.join("sources.list")].into_iter().filter(|path| path.is_file()));
+    chosen.extend(below("apt.conf.d").into_iter().filter(|path| {
         let text = text(path);
         text.contains("Acquire::") && !text.contains("::Post-Invoke") && !text.contains("CaInfo")
-    });
-    if same {
-        chosen.extend([apt.join("sources.list")].into_iter().filter(|path| path.is_file()));
-        chosen.extend(below("sources.list.d").into_iter().filter(|path| {
-            // A third party's source would need its key, which the image does not have.
-            path.extension().is_some_and(|extension| extension == "sources" || extension == "list")
-                && mirrors(&text(path)).iter().all(|url| url.contains("/debian"))
-        }));
-    }
+    }));
     chosen.sort();
     chosen
 }
@@ -285,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_release_gets_the_transport_and_no_sources() {
+    fn sources_of_debian_and_the_transport_are_taken_along() {
         let apt = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = apt.path().join(name);
@@ -296,12 +302,17 @@ mod tests {
         write("apt.conf.d/clean", "DPkg::Post-Invoke { \"true\"; };\n");
         write("sources.list.d/debian.sources", "URIs: http://mirror.example/debian\n");
         write("sources.list.d/other.list", "deb https://vendor.example/apt stable main\n");
-        let names = |same| -> Vec<String> {
-            let found = package_sources(apt.path(), same);
-            found.iter().map(|path| path.strip_prefix(apt.path()).unwrap().display().to_string()).collect()
-        };
-        assert_eq!(names(false), ["apt.conf.d/proxy"]);
-        assert_eq!(names(true), ["apt.conf.d/proxy", "sources.list.d/debian.sources"]);
+        let found = package_sources(apt.path());
+        let names: Vec<&str> =
+            found.iter().map(|path| path.strip_prefix(apt.path()).unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["apt.conf.d/proxy", "sources.list.d/debian.sources"]);
+    }
+
+    #[test]
+    fn a_release_is_known_by_its_own_words() {
+        assert_eq!(release_of("ID=debian\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\n"), "debian trixie");
+        assert_eq!(release_of("VERSION_CODENAME=noble\nID=ubuntu\nID_LIKE=debian\n"), "ubuntu noble");
+        assert_eq!(release_of("ID=\"arch\"\n"), "arch ");
     }
 
     #[test]

@@ -220,6 +220,23 @@ mod tests {
     }
 
     #[test]
+    fn a_path_of_a_python_and_its_version_are_not_both_asked_for() {
+        let machine = Machine::new();
+        let python = tokio::runtime::Runtime::new().unwrap().block_on(super::super::python::provide(
+            Some("3.13"),
+            super::super::Userland::Image,
+            machine.cache.path(),
+            &|_| {},
+        ));
+        let python = python.unwrap();
+        let install = || install("./agent", machine.folder.path(), &[], Some(&python), machine.cache.path());
+        assert!(install().is_ok(), "`env` finds whichever goes first");
+        fs::write(machine.folder.path().join("agent"), "#!/usr/bin/python3 -u\nprint()\n").unwrap();
+        let message = install().unwrap_err().to_string();
+        assert!(message.contains("by a path, /usr/bin/python3,") && message.contains("env python3"), "{message}");
+    }
+
+    #[test]
     fn an_include_from_elsewhere_goes_by_its_name() {
         let machine = Machine::new();
         let elsewhere = tempfile::tempdir().unwrap();

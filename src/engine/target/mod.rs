@@ -26,11 +26,11 @@ use serde::{Deserialize, Serialize};
 pub use cache::{Cached, Cleaned, cache_folder, cached, clean};
 pub use client::find_program;
 pub use executable::{executable_facts, is_static};
+pub use interpreter::minors as pythons;
 pub use listing::{Wanted, remove, versions};
 pub use local::command_in_pod;
-pub use interpreter::minors as pythons;
-pub use python::{POD_PYTHON, Userland, pod_python};
 use python::Python;
+pub use python::{POD_PYTHON, Userland, pod_python};
 pub use tree::copy as copy_tree;
 pub(in crate::engine) use tree::hash_file;
 

@@ -13,8 +13,8 @@ use super::client::{self, Said, shorten};
 use super::interpreter::{self, compilation, minor};
 use super::python::{POD_PYTHON, Python};
 use super::{Installed, TargetFacts, blocking, failed, node, tree, version, wheel};
-use crate::engine::{EngineError, debian};
 use crate::engine::pod::TARGET_ROOT;
+use crate::engine::{EngineError, debian};
 
 const STEP: &str = "installing the target with pip";
 
@@ -230,7 +230,8 @@ async fn pip(
             .map(str::to_owned)
             .collect();
     arguments.extend([format!("--abi=cp{compact}"), format!("--python-version={python}")]);
-    arguments.extend(platforms(std::env::consts::ARCH, python).into_iter().map(|platform| format!("--platform={platform}")));
+    arguments
+        .extend(platforms(std::env::consts::ARCH, python).into_iter().map(|platform| format!("--platform={platform}")));
     arguments.extend([
         "--target".to_owned(),
         site.display().to_string(),
@@ -257,8 +258,7 @@ fn platforms(machine: &str, python: &str) -> Vec<String> {
     let usual = debian::BOOKWORM.glibc;
     let glibc = debian::with_python(python).map_or(usual, |release| release.glibc.min(usual));
     let oldest = if machine == "x86_64" { 5 } else { 17 };
-    let mut names: Vec<String> =
-        (oldest..=glibc).rev().map(|glibc| format!("manylinux_2_{glibc}_{machine}")).collect();
+    let mut names: Vec<String> = (oldest..=glibc).rev().map(|glibc| format!("manylinux_2_{glibc}_{machine}")).collect();
     names.push(format!("manylinux2014_{machine}"));
     if machine == "x86_64" {
         names.extend([format!("manylinux2010_{machine}"), format!("manylinux1_{machine}")]);

@@ -87,11 +87,7 @@ pub(super) async fn provide(
     }
 }
 
-async fn of_machine(
-    asked: &str,
-    cache: &Path,
-    notice: &(dyn Fn(String) + Sync),
-) -> Result<Python, EngineError> {
+async fn of_machine(asked: &str, cache: &Path, notice: &(dyn Fn(String) + Sync)) -> Result<Python, EngineError> {
     let minor = asked.to_owned();
     let wanted = minor.clone();
     let found = blocking(move || Ok(interpreter::of_minor(&wanted))).await?;
@@ -107,20 +103,7 @@ async fn of_machine(
         None => found.first().map(|found| found.version.clone()).ok_or_else(|| nowhere(asked))?,
     };
     let entry = Entry::new(cache, "python", "python", &format!("{version}{suffix}"));
-    let record = match load(&entry).await? {
-        Some(record) => record,
-        None => {
-            let _lock = entry.lock(notice).await?;
-            match load(&entry).await? {
-                Some(record) => record,
-                None => {
-                    let from = found.into_iter().next().ok_or_else(|| nowhere(asked))?;
-                    notice(format!("bringing Python {} of {}", from.version, from.prefix.display()));
-                    bring(&entry, from).await?
-                }
-            }
-        }
-    };
+    let record = load_or_bring(&entry, found.into_iter().next().ok_or_else(|| nowhere(asked)), notice).await?;
     let place = Place::Brought { root: entry.root(), digest: record.digest };
     Ok(Python { minor, version: record.facts.version, place })
 }
@@ -132,8 +115,7 @@ fn is_shown(path: &Path) -> bool {
 
 fn nowhere(asked: &str) -> EngineError {
     let here = interpreter::minors();
-    let here =
-        if here.is_empty() { String::new() } else { format!(" What is here: {}.", here.join(", ")) };
+    let here = if here.is_empty() { String::new() } else { format!(" What is here: {}.", here.join(", ")) };
     EngineError::NoTarget {
         key: "python",
         message: format!(
@@ -147,6 +129,24 @@ fn nowhere(asked: &str) -> EngineError {
 async fn load(entry: &Entry) -> Result<Option<Record>, EngineError> {
     let entry = entry.clone();
     blocking(move || entry.load()).await
+}
+
+/// The entry, made of `from` unless it is there.
+async fn load_or_bring(
+    entry: &Entry,
+    from: Result<Interpreter, EngineError>,
+    notice: &(dyn Fn(String) + Sync),
+) -> Result<Record, EngineError> {
+    if let Some(record) = load(entry).await? {
+        return Ok(record);
+    }
+    let _lock = entry.lock(notice).await?;
+    if let Some(record) = load(entry).await? {
+        return Ok(record);
+    }
+    let from = from?;
+    notice(format!("bringing Python {} of {}", from.version, from.prefix.display()));
+    bring(entry, from).await
 }
 
 /// Copies an interpreter with its library into the cache, so that it runs wherever it stands.

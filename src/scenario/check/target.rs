@@ -365,7 +365,8 @@ fn python(document: &TargetDocument) -> Result<Option<String>, Refusal> {
             .help("remove it: an npm package runs on Node.js (`node`), an image on whatever it has"));
     }
     let digits = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    let minor = python.strip_prefix("3.").filter(|minor| digits(minor) && !(minor.len() == 2 && minor.starts_with('0')));
+    let minor =
+        python.strip_prefix("3.").filter(|minor| digits(minor) && !(minor.len() == 2 && minor.starts_with('0')));
     if minor.is_none() {
         return Err(Refusal::at(
             python.span.clone(),
