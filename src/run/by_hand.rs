@@ -398,6 +398,21 @@ mod tests {
     }
 
     #[test]
+    fn a_python_package_gets_the_python_that_it_ran_on() {
+        let pypi = |more: &str| SCENARIO.replace("npm = '@a/agent'", &format!("pypi = 'agent'\n{more}"));
+        let agent = |more: &str, runtime: Option<&str>, way| {
+            let mut manifest = manifest("docker 27", &pypi(more));
+            manifest.target.runtime = runtime.map(str::to_owned);
+            prepare(&manifest, &manifest.scenario, way)[1].clone()
+        };
+        assert!(agent("", Some("Python 3.13.5"), Way::Docker).contains("FROM python:3.13-bookworm\n"));
+        assert!(agent("python = '3.12'", None, Way::Docker).contains("FROM python:3.12-bookworm\n"));
+        assert!(agent("", None, Way::Docker).contains("FROM python:3.11-bookworm\n"));
+        assert!(agent("python = '3.12'", None, Way::Namespaces).starts_with("python3.12 -m venv agent"));
+        assert!(agent("", None, Way::Namespaces).starts_with("python3 -m venv agent"));
+    }
+
+    #[test]
     fn nothing_is_shown_that_would_not_show_it() {
         assert_eq!(shown("docker 27", &["machine_id"], &[0, 0, 1]), None, "a factor that the commands leave out");
         assert_eq!(shown("docker 27", &["base_url"], &[0, 2, 0]), None, "an address that the stub cannot answer");

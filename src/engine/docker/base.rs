@@ -1,5 +1,5 @@
-//! The **base image** that target images are built from: the one that is asked for, one that is here, the published Debian
-//! image, or one that is made on the spot by debootstrap.
+//! The **base image** that target images are built from: the one that is asked for, one that is here, the published image of
+//! Debian or of the Python that is asked for, or one that is made on the spot by debootstrap.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
