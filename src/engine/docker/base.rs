@@ -78,8 +78,13 @@ pub(super) async fn provide(
     Ok(tag)
 }
 
+/// The base image that the user has named.
+pub(super) fn named() -> Option<String> {
+    std::env::var(BASE_VARIABLE).ok().filter(|named| !named.is_empty())
+}
+
 async fn provide_plain(client: &Client, run: &str, python: Option<&str>, cache: &Path) -> Result<Base, EngineError> {
-    if let Some(named) = std::env::var(BASE_VARIABLE).ok().filter(|named| !named.is_empty()) {
+    if let Some(named) = named() {
         if find(client, &named).await?.is_none() {
             pull(client, &named).await.map_err(|problem| {
                 EngineError::Missing(format!(

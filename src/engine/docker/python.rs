@@ -60,7 +60,7 @@ fn refused(name: &str, wanted: &str, found: &str) -> EngineError {
     EngineError::NoTarget {
         key: "python",
         message: format!(
-            "the target is to run on Python {wanted}, and the base image of `{name}` has {found}: write its version as \
+            "the target is to run on Python {wanted}, and the image `{name}` has {found}: write its version as \
              `python` into the scenario's [target], or name another image in {} (or unset it)",
             super::BASE_VARIABLE
         ),

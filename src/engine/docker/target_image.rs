@@ -56,7 +56,8 @@ pub(super) async fn provide(client: &Client, owner: &Owner, options: &PodOptions
     let mut facts = target.facts.clone();
     let id = image.id.unwrap_or_else(|| name.clone());
     if let Some(wanted) = &target.python {
-        let version = python::expect(client, owner, options, (&id, &name), wanted).await?;
+        let known = base::named().unwrap_or_else(|| name.clone());
+        let version = python::expect(client, owner, options, (&id, &known), wanted).await?;
         facts.runtime = Some(format!("Python {version}"));
     }
     if let Some(executable) = facts.executable.clone() {

@@ -209,13 +209,11 @@ mod tests {
     fn a_tree_of_links_is_equal_and_on_the_disk_once() {
         use std::os::unix::fs::MetadataExt as _;
 
-        let (folder, other) = (tree(), tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap());
+        let (folder, other) = (tree(), tempfile::tempdir().unwrap());
         let to = other.path().join("linked");
         link_all(folder.path(), &to).unwrap();
         assert_eq!(contents(folder.path()).unwrap(), contents(&to).unwrap());
-        let again = other.path().join("again");
-        link_all(&to, &again).unwrap();
-        assert_eq!(fs::metadata(again.join("run")).unwrap().nlink(), 2);
+        assert_eq!(fs::metadata(to.join("run")).unwrap().nlink(), 2);
     }
 
     #[test]
