@@ -143,7 +143,11 @@ pub(super) fn of_minor(wanted: &str) -> Vec<Interpreter> {
     found
 }
 
-/// The minor versions of Python that are installed here, the oldest first, by their names: none of them is run.
+/// The first minor version of Python 3 whose wheels go by its version alone: `cp38`, after `cp37m`.
+const FIRST: u32 = 8;
+
+/// The minor versions of Python that are installed here and can be asked for, the oldest first, by their names: none of them
+/// is run.
 #[must_use]
 pub fn minors() -> Vec<String> {
     let mut minors: BTreeSet<u32> = BTreeSet::new();
@@ -153,7 +157,7 @@ pub fn minors() -> Vec<String> {
         minors.extend(names.filter_map(|name| number(name.to_str()?.strip_prefix("python")?)));
     }
     minors.extend(installations().iter().filter_map(|(version, _)| number(minor(version)?)));
-    minors.into_iter().map(|minor| format!("3.{minor}")).collect()
+    minors.range(FIRST..).map(|minor| format!("3.{minor}")).collect()
 }
 
 /// Folders in which programs are looked for, and where a distribution has its own.
