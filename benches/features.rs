@@ -25,6 +25,7 @@ fn scenario() -> Arc<Scenario> {
             env: BTreeMap::new(),
             files: Vec::new(),
             node: String::new(),
+            python: None,
             timeout: Duration::from_mins(1),
             limits: Limits { memory_bytes: 0, processes: 0 },
             folder: "/".into(),

@@ -30,6 +30,7 @@ fn bare() -> Installed {
         variables: BTreeMap::new(),
         scripts: Vec::new(),
         packages: Vec::new(),
+        python: None,
         digest: String::new(),
         facts: TargetFacts::default(),
     }

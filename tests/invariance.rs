@@ -256,6 +256,7 @@ fn scenario(presentation: &Presentation, names: &str, conditions: Conditions) ->
         env: BTreeMap::new(),
         files: Vec::new(),
         node: String::new(),
+        python: None,
         timeout: Duration::from_mins(1),
         limits: Limits { memory_bytes: 0, processes: 0 },
         folder: "/".into(),

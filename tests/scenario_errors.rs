@@ -139,6 +139,24 @@ fn targets_without_a_program() {
         "files",
     );
     refused(&with(&format!("{NPM}\nnode = \"v22\""), ZONES), "no major version of Node.js", "\"v22\"", "node = \"22\"");
+    let pypi = |python: &str| with(&format!("pypi = \"x\"\ncommand = [\"x\"]\npython = {python}"), ZONES);
+    for bad in ["\"3\"", "\"3.11.2\"", "\"py313\"", "\"v3.13\"", "\"2.7\"", "\"3.\"", "\"3.013\"", "\"3.x\"", "313"] {
+        refused(&pypi(bad), "is no minor version of Python 3", bad, "python = \"3.13\"");
+    }
+    // A number would lose the zero of 3.10.
+    refused(&pypi("3.10"), "expected a string", "3.10", "quotes");
+    refused(&with(&format!("{NPM}\npython = \"3.13\""), ZONES), "`python` goes with pypi", "\"3.13\"", "`node`");
+    refused(
+        &with("image = \"a:1\"\ncommand = [\"x\"]\npython = \"3.13\"", ZONES),
+        "`python` goes with",
+        "\"3.13\"",
+        "",
+    );
+    for (minor, local) in [("3.9", false), ("3.13", true), ("3.14", false)] {
+        let target = if local { "command = [\"python3\"]\ninclude = []" } else { "pypi = \"x\"\ncommand = [\"x\"]" };
+        let scenario = read(&with(&format!("{target}\npython = \"{minor}\""), ZONES)).unwrap();
+        assert_eq!(scenario.target.python.as_deref(), Some(minor));
+    }
     // A program that every pod has is a target too, where the author says that it is meant.
     assert!(read(&with("command = [\"sh\", \"-c\", \"true\"]\ninclude = []", ZONES)).is_ok());
     assert!(read(&with("command = [\"/bin/sh\"]", ZONES)).is_ok());

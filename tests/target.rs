@@ -28,6 +28,7 @@ fn target(source: Source, command: &str) -> Target {
         env: BTreeMap::new(),
         files: Vec::new(),
         node: String::from("22"),
+        python: None,
         timeout: Duration::from_secs(1),
         limits: Limits { memory_bytes: 1 << 30, processes: 64 },
         folder: PathBuf::from("/"),

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use fs_err as fs;
 
 use crate::capture::Sight;
-use crate::engine::target::{cached, find_program};
+use crate::engine::target::{cached, find_program, pythons};
 use crate::engine::{docker, embedded};
 
 /// How well something stands.
@@ -299,7 +299,10 @@ async fn npm() -> Row {
 async fn python() -> Row {
     let ask = "import sys, pip; print('Python %d.%d.%d' % sys.version_info[:3], 'with pip', pip.__version__)";
     match (version_of("python3", &["-c", ask]).await, find_program("python3")) {
-        (Some(version), _) => Row::ok("Python", version),
+        (Some(version), _) => {
+            let others = pythons().join(", ");
+            Row::ok("Python", format!("{version}; `python` in a scenario, embedded engine: {others}"))
+        }
         (None, found) => Row::bad(
             "Python",
             State::Degraded,

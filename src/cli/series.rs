@@ -69,10 +69,13 @@ impl SeriesArguments {
 
 /// The versions that are asked for, as the registry knows them.
 pub(super) async fn versions(request: &Request, wanted: &Wanted) -> Result<Vec<String>, Failure> {
-    let source = &request.scenario.target.source;
+    let (target, source) = (&request.scenario.target, &request.scenario.target.source);
     let python = match wanted {
         Wanted::List(_) => String::new(),
-        Wanted::Range(..) => select::pod_python(&select::choose(request.engine.clone(), source).await.map_err(engine)?),
+        Wanted::Range(..) => {
+            let kind = select::choose(request.engine.clone(), source).await.map_err(engine)?;
+            target::pod_python(target, kind.userland())
+        }
     };
     target::versions(source, wanted, &python).await.map_err(engine)
 }

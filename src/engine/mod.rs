@@ -1,6 +1,7 @@
 //! **Engines** run one cell in a *pod* and return one capture. They know nothing of designs, features or statistics.
 
 pub mod canary;
+mod debian;
 pub mod docker;
 pub mod embedded;
 pub mod environment;

@@ -15,6 +15,11 @@ pub const TARGET_ROOT: &str = "/opt/target";
 /// The default workspace folder.
 pub const WORKSPACE: &str = "/workspace";
 
+/// Folders of the machine that hold programs and nothing personal, without their leading slash: what pods show of it where
+/// they have no image. Links among them are kept as links.
+pub(in crate::engine) const PROGRAM_FOLDERS: [&str; 9] =
+    ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store"];
+
 /// What an engine needs to open.
 #[derive(Clone, Debug)]
 pub struct PodOptions {

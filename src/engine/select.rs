@@ -9,7 +9,8 @@ use super::docker::{self, Docker};
 use super::embedded::{self, Embedded};
 use super::external::Program;
 use super::pod::PodOptions;
-use super::{Engine, EngineError, canary, target};
+use super::target::Userland;
+use super::{Engine, EngineError, canary};
 use crate::scenario::Source;
 
 /// What was asked for.
@@ -60,6 +61,15 @@ impl Kind {
     pub fn has_pods(&self) -> bool {
         !matches!(self, Self::External(_))
     }
+
+    /// Whose programs its pods have beside the target's.
+    #[must_use]
+    pub fn userland(&self) -> Userland {
+        match self {
+            Self::Docker | Self::External(_) => Userland::Image,
+            Self::Embedded => Userland::Machine,
+        }
+    }
 }
 
 /// Chooses an engine for a target, before the target is installed: what is installed can depend on it.
@@ -95,15 +105,6 @@ pub async fn choose(choice: Choice, source: &Source) -> Result<Kind, EngineError
                 ))),
             }
         }
-    }
-}
-
-/// The minor version of the Python that the engine's pods have, for which Python packages are installed.
-#[must_use]
-pub fn pod_python(kind: &Kind) -> String {
-    match kind {
-        Kind::Docker | Kind::External(_) => target::POD_PYTHON.to_owned(),
-        Kind::Embedded => target::host_python().unwrap_or_else(|| target::POD_PYTHON.to_owned()),
     }
 }
 

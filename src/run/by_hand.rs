@@ -106,16 +106,31 @@ fn prepare(manifest: &Manifest, scenario: &Scenario, way: Way) -> Vec<String> {
         (Source::Npm { package, version: asked }, Way::Namespaces) => {
             Some(format!("npm install --prefix agent {}", quote(&format!("{package}@{}", version(asked)))))
         }
-        (Source::Pypi { package, version: asked }, Way::Docker) => {
-            Some(image(PYTHON, &format!("pip install {}", quote(&format!("{package}=={}", version(asked))))))
-        }
+        (Source::Pypi { package, version: asked }, Way::Docker) => Some(image(
+            &python_image(manifest, scenario),
+            &format!("pip install {}", quote(&format!("{package}=={}", version(asked)))),
+        )),
         (Source::Pypi { package, version: asked }, Way::Namespaces) => Some(format!(
-            "python3 -m venv agent && agent/bin/pip install {}",
+            "{} -m venv agent && agent/bin/pip install {}",
+            python_program(scenario),
             quote(&format!("{package}=={}", version(asked)))
         )),
         (Source::Image { .. } | Source::Local { .. }, _) => None,
     };
     std::iter::once(stub).chain(agent).collect()
+}
+
+/// The published image of the Python that the target ran on.
+fn python_image(manifest: &Manifest, scenario: &Scenario) -> String {
+    let ran = manifest.target.runtime.as_deref().and_then(|ran| ran.strip_prefix("Python "));
+    let version = scenario.target.python.as_deref().or(ran);
+    let minor: Option<Vec<&str>> = version.map(|version| version.split('.').take(2).collect());
+    minor.map_or_else(|| PYTHON.to_owned(), |minor| format!("python:{}-bookworm", minor.join(".")))
+}
+
+/// What a Python of the version that the scenario asks for is called.
+fn python_program(scenario: &Scenario) -> String {
+    format!("python{}", scenario.target.python.as_deref().unwrap_or("3"))
 }
 
 /// Builds an image of one step on a public one.
@@ -189,7 +204,7 @@ fn docker(
                     quote(&format!("/usr/local/bin/{name}"))
                 ));
             }
-            String::from(PYTHON)
+            python_image(manifest, scenario)
         }
         Source::Npm { .. } | Source::Pypi { .. } => String::from("agent-by-hand"),
     };
@@ -380,6 +395,21 @@ mod tests {
         }
         assert!(shown.baseline.contains("--env TZ=UTC") && !shown.baseline.contains("SSL_CERT_FILE"));
         assert!(shown.leaves_out.contains(&String::from("machine_id")));
+    }
+
+    #[test]
+    fn a_python_package_gets_the_python_that_it_ran_on() {
+        let pypi = |more: &str| SCENARIO.replace("npm = '@a/agent'", &format!("pypi = 'agent'\n{more}"));
+        let agent = |more: &str, runtime: Option<&str>, way| {
+            let mut manifest = manifest("docker 27", &pypi(more));
+            manifest.target.runtime = runtime.map(str::to_owned);
+            prepare(&manifest, &manifest.scenario, way)[1].clone()
+        };
+        assert!(agent("", Some("Python 3.13.5"), Way::Docker).contains("FROM python:3.13-bookworm\n"));
+        assert!(agent("python = '3.12'", None, Way::Docker).contains("FROM python:3.12-bookworm\n"));
+        assert!(agent("", None, Way::Docker).contains("FROM python:3.11-bookworm\n"));
+        assert!(agent("python = '3.12'", None, Way::Namespaces).starts_with("python3.12 -m venv agent"));
+        assert!(agent("", None, Way::Namespaces).starts_with("python3 -m venv agent"));
     }
 
     #[test]

@@ -233,7 +233,7 @@ pub(super) async fn prepare(request: &Request, id: &str, seed: u64, listener: &L
     }
     let cache = target::cache_folder();
     let notice = |line: String| listener(Event::Preparing(line));
-    let installed = target::install_for(&scenario.target, &cache, &select::pod_python(&kind), &notice).await?;
+    let installed = target::install_for(&scenario.target, &cache, kind.userland(), &notice).await?;
     let clocks = scenario.clocks(chrono::Utc::now().timestamp_millis());
     if !clocks.is_empty() {
         clock_reaches(&installed, listener)?;

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::event::{Event, Listener};
 use crate::engine::EngineError;
 use crate::engine::docker;
-use crate::engine::select::{self, Kind};
+use crate::engine::select::Kind;
 use crate::engine::target::{self, Installed};
 use crate::scenario::{Source, Target};
 
@@ -56,10 +56,10 @@ impl Stock {
             return;
         }
         let target = Target { source: with_version(&self.target.source, version), ..self.target.clone() };
-        let (cache, python, listener) = (self.cache.clone(), select::pod_python(&self.kind), self.listener.clone());
+        let (cache, userland, listener) = (self.cache.clone(), self.kind.userland(), self.listener.clone());
         let install = async move {
             let notice = move |line: String| listener(Event::Preparing(line));
-            target::install_for(&target, &cache, &python, &notice).await
+            target::install_for(&target, &cache, userland, &notice).await
         };
         self.ahead.insert(version.to_owned(), tokio::spawn(install));
     }

@@ -28,6 +28,7 @@ pub(crate) fn scenario() -> Scenario {
             env: BTreeMap::new(),
             files: Vec::new(),
             node: "22".into(),
+            python: None,
             timeout: Duration::from_secs(5),
             limits: Limits { memory_bytes: 1 << 30, processes: 64 },
             folder: std::path::PathBuf::new(),

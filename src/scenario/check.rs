@@ -70,7 +70,12 @@ pub fn no_target(path: &Path, text: &str, overrides: &[String], key: &str, messa
         let package = target.npm.as_ref().or(target.pypi.as_ref()).or(target.image.as_ref());
         let package = package.map(|package| package.span.clone());
         let version = target.version.as_ref().map(|version| version.span.clone());
-        if key == "version" { version.or(package) } else { package }
+        let python = target.python.as_ref().map(|python| python.span.clone());
+        match key {
+            "version" => version.or(package),
+            "python" => python.or(package),
+            _ => package,
+        }
     });
     refusals.push(match span {
         Some(span) => Refusal::at(span, message, "not to be had"),
@@ -115,7 +120,10 @@ fn shape(error: &toml::de::Error) -> Refusal {
     let wrong = message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "));
     if let Some((found, expected)) = wrong {
         let (found, expected) = (plain(found), plain(expected));
-        return Refusal::at(span, format!("expected {expected}, found {found}"), format!("not {expected}"));
+        let refusal = Refusal::at(span, format!("expected {expected}, found {found}"), format!("not {expected}"));
+        // What looks like a number to TOML and is a version to its author.
+        let quotes = expected == "a string" && (message.contains("floating point") || message.contains("datetime"));
+        return if quotes { refusal.help("put it in quotes") } else { refusal };
     }
     Refusal::at(span, message, "here")
 }

@@ -70,6 +70,9 @@ pub(super) struct TargetDocument {
     pub(super) files: FilesDocument,
     /// Major version of Node.js for npm packages. Default: `22`.
     pub(super) node: Option<Placed<Text>>,
+    /// Minor version of Python, such as `3.13`, for packages of the Python Package Index and local programs. Default: that of
+    /// the base image (docker engine), or the machine's own (embedded engine).
+    pub(super) python: Option<Placed<Text>>,
     /// Further files or folders to bring along with a local program, relative to the scenario's folder. With an
     /// empty list the command may be a program that every pod has.
     pub(super) include: Option<Vec<Placed<String>>>,

@@ -107,6 +107,10 @@ pub struct Target {
     pub files: Vec<PinnedFile>,
     /// Major version of Node.js to bring for npm packages, such as `22`.
     pub node: String,
+    /// Minor version of Python for packages of its index and for local programs, such as `3.13`. `None`: the one that the
+    /// engine's pods have anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
     /// Deadline of one cell.
     pub timeout: Duration,
     /// Limits of one cell.

@@ -61,6 +61,7 @@ pub(crate) fn options(folder: &Path) -> PodOptions {
             variables: BTreeMap::new(),
             scripts: Vec::new(),
             packages: Vec::new(),
+            python: None,
             digest: "c0f0".repeat(16),
             facts: TargetFacts::default(),
         },

@@ -115,6 +115,21 @@ fn node_is_of_the_version_that_is_asked_for() {
 }
 
 #[test]
+fn python_is_of_the_version_that_is_asked_for() {
+    runtimes::python_is_of_the_version_that_is_asked_for();
+}
+
+#[test]
+fn a_local_program_runs_on_the_python_that_is_asked_for() {
+    runtimes::a_local_program_runs_on_the_python_that_is_asked_for();
+}
+
+#[test]
+fn a_python_that_nobody_has_is_refused() {
+    runtimes::a_python_that_nobody_has_is_refused();
+}
+
+#[test]
 fn runtimes_see_the_clock() {
     runtimes::runtimes_see_the_clock();
 }

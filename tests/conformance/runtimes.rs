@@ -9,8 +9,8 @@ use parallax::cell::Assignment;
 use parallax::engine::docker::{self, Docker};
 use parallax::engine::embedded::Embedded;
 use parallax::engine::environment::{Context, realise};
-use parallax::engine::select::{Kind, pod_python};
-use parallax::engine::target::{self, find_program};
+use parallax::engine::select::Kind;
+use parallax::engine::target::{self, TargetFacts, find_program};
 use parallax::engine::{Engine, EngineError};
 use parallax::gateway::{Authority, Validity};
 use parallax::scenario::{Scenario, parse};
@@ -29,9 +29,18 @@ fn scenario(target: &str, script: &str, factors: &str) -> Scenario {
     parse(&text, "test.toml", Path::new("."), &[]).unwrap_or_else(|error| panic!("{error}: {:?}", error.underlined()))
 }
 
-/// Runs the levels of the scenario's only factor, each in a cell, and gives what they print. `None` where the engine, or
-/// the target, cannot be had here. `packages` are what a base image must have beside its own.
+/// Runs the levels of the scenario's only factor, each in a cell, and gives what they print. `None` where the engine
+/// cannot be had here. `packages` are what a base image must have beside its own.
 fn cells(kind: &(&str, Kind), scenario: &Scenario, packages: &[&str]) -> Option<Vec<String>> {
+    ran(kind, scenario, packages).map(|ran| ran.unwrap_or_else(|error| panic!("{error}")).0)
+}
+
+/// As [`cells`], with what is known of the target then; or why the target cannot be had.
+fn ran(
+    kind: &(&str, Kind),
+    scenario: &Scenario,
+    packages: &[&str],
+) -> Option<Result<(Vec<String>, TargetFacts), EngineError>> {
     let (name, kind) = kind;
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
@@ -43,8 +52,11 @@ fn cells(kind: &(&str, Kind), scenario: &Scenario, packages: &[&str]) -> Option<
         }
         let cache = target::cache_folder();
         let notice = |line: String| println!("{line}");
-        let installed = target::install_for(&scenario.target, &cache, &pod_python(kind), &notice).await;
-        let mut installed = installed.unwrap_or_else(|error| panic!("{error}"));
+        let installed = target::install_for(&scenario.target, &cache, kind.userland(), &notice).await;
+        let mut installed = match installed {
+            Ok(installed) => installed,
+            Err(error) => return Some(Err(error)),
+        };
         installed.packages.extend(packages.iter().map(ToString::to_string));
         installed.packages.sort();
         installed.packages.dedup();
@@ -61,7 +73,10 @@ fn cells(kind: &(&str, Kind), scenario: &Scenario, packages: &[&str]) -> Option<
         options.authority = Authority::mint_for("conformance", Validity::default().and_at(&clocks)).unwrap();
         let context = context(&options.authority);
         let engine: Box<dyn Engine> = match kind {
-            Kind::Docker => Box::new(Docker::open(options).await.unwrap_or_else(|error| panic!("{error}"))),
+            Kind::Docker => match Docker::open(options).await {
+                Ok(engine) => Box::new(engine),
+                Err(error) => return Some(Err(error)),
+            },
             _ => match Embedded::open(options).await {
                 Ok(engine) => Box::new(engine),
                 Err(EngineError::Missing(reason)) => {
@@ -80,8 +95,9 @@ fn cells(kind: &(&str, Kind), scenario: &Scenario, packages: &[&str]) -> Option<
             println!("{name}, level {level}: {}", capture.stderr.text());
             seen.push(capture.stdout.text().into_owned());
         }
+        let facts = engine.target();
         engine.close().await;
-        Some(seen)
+        Some(Ok((seen, facts)))
     })
 }
 
@@ -106,6 +122,100 @@ pub(crate) fn node_is_of_the_version_that_is_asked_for() {
             let Some(seen) = cells(kind, &scenario, &[]) else { continue };
             assert!(seen.iter().all(|said| said.starts_with(&format!("v{major}."))), "{}: {seen:?}", kind.0);
         }
+    }
+}
+
+/// What a pod shows of its Python: version, the interpreter's own library, the clock, the account, and trust by a handshake.
+const PYTHON: &str = r#"python3 -c '
+import datetime, getpass, json, os, ssl, sys, sysconfig, urllib.request, urllib.error
+try: urllib.request.urlopen("https://api.vendor.example/v1"); said = "trusted"
+except urllib.error.HTTPError: said = "trusted"
+except Exception as error: said = str(error)
+whole = os.path.exists(json.__file__) and sysconfig.get_python_version() in json.__file__
+print(sys.version.split()[0], "whole" if whole else json.__file__, datetime.date.today(), getpass.getuser(), said)'"#;
+
+const CLOCK: &str = "[factors.clock]\nlevels = ['now', '2041-05-06']";
+
+/// Asserts that the cells ran on a Python of this minor version, and that it is what the manifest will say.
+#[track_caller]
+fn is_python(minor: &str, seen: &[String], facts: &TargetFacts) {
+    let words = |said: &'_ str| -> Vec<String> {
+        said.lines().next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+    };
+    let (now, later) = (words(&seen[0]), words(&seen[1]));
+    assert!(now.first().is_some_and(|version| version.starts_with(&format!("{minor}."))), "{seen:?}");
+    assert_eq!(facts.runtime, Some(format!("Python {}", now[0])));
+    assert_eq!(later[..], [now[0].as_str(), "whole", "2041-05-06", "dev", "trusted"]);
+    assert_eq!((now[1].as_str(), now[3].as_str(), now[4].as_str()), ("whole", "dev", "trusted"));
+    assert_ne!(now[2], "2041-05-06");
+}
+
+/// Packages of the Python Package Index run on the version that is asked for, in whichever userland. Of a machine that has
+/// no such Python the embedded engine says so.
+pub(crate) fn python_is_of_the_version_that_is_asked_for() {
+    if !client("pypi", "python3") {
+        return;
+    }
+    let script = format!("{PYTHON}; cowsay -t moo | grep -c moo; python3 -c 'import cowsay; print(cowsay.__file__)'");
+    for kind in &KINDS {
+        // The machine's own is never lacking in pods that show the machine's programs.
+        let unasked = scenario(PYPI, &script, CLOCK);
+        let own = target::pod_python(&unasked.target, kind.1.userland());
+        for minor in ["3.11", "3.13", &own] {
+            let target = format!("pypi = 'cowsay'\nversion = '6.1'\npython = '{minor}'");
+            let scenario = scenario(&target, &script, CLOCK);
+            let Some(ran) = ran(kind, &scenario, &[]) else { continue };
+            match ran {
+                Ok((seen, facts)) => {
+                    is_python(minor, &seen, &facts);
+                    let rest = seen[1].split_once('\n').unwrap().1;
+                    assert_eq!(rest, "1\n/opt/target/python/cowsay/__init__.py\n", "{}", kind.0);
+                }
+                Err(EngineError::NoTarget { key: "python", message }) => {
+                    assert!(minor != own || !Path::new("/usr/bin/python3").exists(), "{message}");
+                    skip(&format!("python{minor}"), &message);
+                    assert!(message.contains(&format!("Python {minor}")) && message.contains("docker"), "{message}");
+                }
+                Err(error) => panic!("{}: {error}", kind.0),
+            }
+        }
+    }
+}
+
+/// A local program does, too, and nothing of the machine's own Python is mixed in.
+pub(crate) fn a_local_program_runs_on_the_python_that_is_asked_for() {
+    for kind in &KINDS {
+        let script = serde_json::Value::from(format!("{PYTHON}; python3 -c 'import sys; print(sys.executable)'"));
+        let text =
+            format!("name = 'x'\n[target]\ncommand = ['bash', '-c', {script}]\ninclude = []\npython = '3.13'\n{CLOCK}");
+        let scenario = parse(&text, "test.toml", Path::new("."), &[]).unwrap_or_else(|error| panic!("{error}"));
+        let Some(ran) = ran(kind, &scenario, &[]) else { continue };
+        match ran {
+            Ok((seen, facts)) => is_python("3.13", &seen, &facts),
+            Err(EngineError::NoTarget { key: "python", message }) => skip("python3.13", &message),
+            Err(error) => panic!("{}: {error}", kind.0),
+        }
+    }
+}
+
+/// A version that nobody has is refused by both engines, with what can be had and how.
+pub(crate) fn a_python_that_nobody_has_is_refused() {
+    for kind in &KINDS {
+        let target = "command = ['python3']\ninclude = []\npython = '3.0'";
+        let text = format!("name = 'x'\n[target]\n{target}\n{TWO}");
+        let scenario = parse(&text, "test.toml", Path::new("."), &[]).unwrap_or_else(|error| panic!("{error}"));
+        let Some(ran) = ran(kind, &scenario, &[]) else { continue };
+        let Err(EngineError::NoTarget { key: "python", message }) = ran else { panic!("{}: {ran:?}", kind.0) };
+        let remedies = if kind.1 == Kind::Docker {
+            [
+                "python:3.0-slim-bookworm could not be pulled",
+                "3.9 (bullseye), 3.11 (bookworm) or 3.13 (trixie)",
+                "PARALLAX_BASE",
+            ]
+        } else {
+            ["no Python 3.0 to show to its pods", "uv python install 3.0", "--engine docker"]
+        };
+        assert!(remedies.iter().all(|remedy| message.contains(remedy)), "{message}");
     }
 }
 

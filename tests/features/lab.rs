@@ -47,6 +47,7 @@ pub(crate) fn scenario_of(unset: &[usize]) -> Arc<Scenario> {
         env: BTreeMap::new(),
         files: Vec::new(),
         node: String::new(),
+        python: None,
         timeout: Duration::from_mins(1),
         limits: Limits { memory_bytes: 0, processes: 0 },
         folder: "/".into(),

@@ -18,6 +18,7 @@ mod gateway_image;
 mod holder;
 mod overlay;
 mod owner;
+mod python;
 mod sweep;
 mod target_image;
 mod upper;

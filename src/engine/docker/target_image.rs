@@ -21,6 +21,7 @@ use super::connection::{failed, is_absent};
 use super::context::{Context, Source};
 use super::gateway_image::HashWriter;
 use super::owner::Owner;
+use super::python;
 use crate::engine::EngineError;
 use crate::engine::pod::{PodOptions, TARGET_ROOT};
 use crate::engine::target::{Installed, TargetFacts};
@@ -53,8 +54,13 @@ pub(super) async fn provide(client: &Client, owner: &Owner, options: &PodOptions
     let variables = image.config.and_then(|config| config.env).unwrap_or_default();
     let variables = variables.iter().map(|line| line.split('=').next().unwrap_or_default().to_owned()).collect();
     let mut facts = target.facts.clone();
+    let id = image.id.unwrap_or_else(|| name.clone());
+    if let Some(wanted) = &target.python {
+        let known = base::named().unwrap_or_else(|| name.clone());
+        let version = python::expect(client, owner, options, (&id, &known), wanted).await?;
+        facts.runtime = Some(format!("Python {version}"));
+    }
     if let Some(executable) = facts.executable.clone() {
-        let id = image.id.unwrap_or_else(|| name.clone());
         let (path, digest) = executable_digest(client, owner, options, &id, &executable).await?;
         facts.executable = Some(path);
         facts.executable_sha256 = Some(digest);
@@ -79,7 +85,7 @@ async fn fetch(client: &Client, reference: &str) -> Result<String, EngineError> 
 
 async fn build_target(client: &Client, options: &PodOptions) -> Result<String, EngineError> {
     let target = &options.target;
-    let base = base::provide(client, &options.run, &target.packages, &options.cache).await?;
+    let base = base::provide(client, &options.run, &target.packages, target.python.as_deref(), &options.cache).await?;
     let Some(root) = &target.root else { return Ok(base) };
     let dockerfile = dockerfile(target)?;
     let id = find(client, &base).await?.and_then(|image| image.id).unwrap_or_default();
@@ -253,6 +259,7 @@ mod tests {
                 command: String::from("echo \"$PATH\" \\\n  && node install.js\n"),
             }],
             packages: Vec::new(),
+            python: None,
             digest: String::new(),
             facts: TargetFacts::default(),
         };

@@ -11,11 +11,7 @@ use nix::unistd::{Gid, Uid, pivot_root};
 
 use super::mounts;
 use super::spec::{PodSpec, Standing, TargetMount};
-use crate::engine::pod::TARGET_ROOT;
-
-/// Folders of the host that hold programs and nothing personal. Links among them are kept as links.
-pub(super) const PROGRAM_FOLDERS: [&str; 9] =
-    ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store"];
+use crate::engine::pod::{PROGRAM_FOLDERS, TARGET_ROOT};
 
 /// Files of the host's `/etc` that programs need to start. Never accounts, names, resolvers, profiles or keys.
 const ETC_FILES: [&str; 11] = [

@@ -24,6 +24,8 @@ struct ToldTarget<'a> {
     source: ToldSource<'a>,
     command: &'a [String],
     prompt: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    python: Option<&'a str>,
     env: &'a std::collections::BTreeMap<String, String>,
     files: &'a [crate::scenario::PinnedFile],
     folder: &'a Path,
@@ -87,6 +89,7 @@ fn told(target: &Target) -> ToldTarget<'_> {
         source,
         command: &target.command,
         prompt: &target.prompt,
+        python: target.python.as_deref(),
         env: &target.env,
         files: &target.files,
         folder: &target.folder,

@@ -17,8 +17,7 @@ use serde::Serialize;
 use super::embedded::Embedded;
 use super::environment::{Context, Environment, Node, PodFile, realise};
 use super::pod::PodOptions;
-use super::select::{self, Kind};
-use super::target::{self, find_program};
+use super::target::{self, Userland, find_program};
 use super::{EngineError, Job};
 use crate::capture::{Capture, ConnectionKind, Outcome};
 use crate::cell::{Assignment, CellId};
@@ -87,8 +86,7 @@ pub async fn discover(
     }
     let tracer = tracer()?;
     let cache = target::cache_folder();
-    let python = select::pod_python(&Kind::Embedded);
-    let installed = target::install_for(&scenario.target, &cache, &python, notice).await?;
+    let installed = target::install_for(&scenario.target, &cache, Userland::Machine, notice).await?;
     let authority = Authority::mint(AUTHORITY).map_err(|error| EngineError::Failed {
         step: "making the certificate authority",
         message: error.to_string(),

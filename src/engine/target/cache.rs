@@ -8,8 +8,10 @@
 //!     contents.json                                      SHA-256 of every file of root/, checked before every use
 //! targets/npm/@scope+name/resolved.json                  what a tag or range meant last time, for when the network is gone
 //! targets/pypi/name/1.2.3-cp311-linux-x64/               likewise: bin/, python/
+//! targets/pypi/name/1.2.3-cp313-3.13.0-<digest>-linux-x64/ with a Python of the machine beside them: bin/python3, runtime/
 //! targets/local/name/<digest>/                           copies of local programs, by content
 //! targets/node/node/22.1.0-linux-x64/                    Node.js, hard-linked into the targets that use it
+//! targets/python/python/3.13.0-linux-x64/                Python of the machine that no pod shows, likewise: bin/, lib/
 //! targets/staging/                                       half-made entries; swept when a day old
 //! targets/locks/                                         one empty file an entry, locked while it is made
 //! ```
@@ -203,6 +205,7 @@ impl Entry {
             variables: record.variables,
             scripts: record.scripts,
             packages: record.packages,
+            python: None,
             digest: record.digest,
             facts: TargetFacts { fresh, ..record.facts },
         }
@@ -269,7 +272,7 @@ pub(super) fn versions(cache: &Path, kind: &str, name: &str, suffix: &str) -> Ve
 /// One thing that the cache holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cached {
-    /// `npm`, `pypi`, `local` or `node`.
+    /// `npm`, `pypi`, `local`, `node` or `python`.
     pub kind: String,
     /// Package URL or name.
     pub package: String,
@@ -292,7 +295,7 @@ pub fn cached(cache: &Path) -> Vec<Cached> {
         fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
     };
     let mut found = Vec::new();
-    for kind in ["npm", "pypi", "local", "node"] {
+    for kind in ["npm", "pypi", "local", "node", "python"] {
         for name in list(&cache.join("targets").join(kind)) {
             for folder in list(&name) {
                 let record = fs::read(folder.join("record.json")).ok();

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use fs_err as fs;
 
 use super::cache::{self, Entry, Record};
+use super::python::Python;
 use super::{Installed, TargetFacts, failed, tree};
 use crate::engine::EngineError;
 use crate::scenario::{Source, Target};
@@ -32,10 +33,11 @@ pub(super) fn install(
     command: &str,
     folder: &Path,
     include: &[PathBuf],
+    python: Option<&Python>,
     cache: &Path,
 ) -> Result<Installed, EngineError> {
     let program = if command.contains('/') { Some(program(command, folder)?) } else { None };
-    if program.is_none() && include.is_empty() {
+    if program.is_none() && include.is_empty() && python.is_none_or(Python::is_userlands) {
         return Ok(Installed {
             root: None,
             image: None,
@@ -43,6 +45,7 @@ pub(super) fn install(
             variables: std::collections::BTreeMap::new(),
             scripts: Vec::new(),
             packages: Vec::new(),
+            python: None,
             digest: tree::digest(["local", command]),
             facts: TargetFacts { package: command.to_owned(), ..TargetFacts::default() },
         });
@@ -55,18 +58,31 @@ pub(super) fn install(
     let mut packages = Vec::new();
     if let Some(program) = &program {
         fs::copy(program, root.join("bin").join(name)).map_err(failed(STEP))?;
-        packages.extend(interpreter(program).map_err(failed(STEP))?);
+        if let Some((path, package)) = interpreter(program).map_err(failed(STEP))? {
+            if python.is_some() && package == "python3" && !path.ends_with("/env") {
+                return Err(EngineError::Missing(format!(
+                    "the target's program `{command}` names the Python that runs it by a path, {path}, and the scenario asks for \
+                     one by its version: write `#!/usr/bin/env python3` there, or remove `python`"
+                )));
+            }
+            packages.push(package);
+        }
     }
     for path in include {
         bring(path, folder, &root)?;
     }
     tree::open_to_readers(&root).map_err(failed(STEP))?;
+    let identity = python.map(Python::identity).unwrap_or_default();
     let contents = tree::contents(&root).map_err(failed(STEP))?;
     let lines = contents.iter().flat_map(|(path, what)| [path.as_str(), what.as_str()]);
-    let digest = tree::digest(["local", command].into_iter().chain(lines));
+    let parts = ["local", command].into_iter().chain(lines).chain(identity.iter().map(String::as_str));
+    let digest = tree::digest(parts);
     let entry = Entry::new(cache, "local", name, &digest[..16]);
     if let Some(record) = entry.load()? {
         return Ok(entry.installed(record, cache::search(), false));
+    }
+    if let Some(python) = python {
+        python.put(&root)?;
     }
     let facts = TargetFacts { package: command.to_owned(), ..TargetFacts::default() };
     let mut record = Record::new(facts, digest);
@@ -93,15 +109,16 @@ fn program(command: &str, folder: &Path) -> Result<PathBuf, EngineError> {
     Ok(path)
 }
 
-/// The Debian package of the interpreter that a script's first line names, for a base image that has none.
-fn interpreter(program: &Path) -> io::Result<Option<String>> {
+/// The interpreter that a script's first line names: the path there, and the Debian package, for a base image that has none.
+fn interpreter(program: &Path) -> io::Result<Option<(String, String)>> {
     let mut start = [0; 128];
     let read = io::Read::read(&mut fs::File::open(program)?, &mut start)?;
     let first = String::from_utf8_lossy(&start[..read]);
     let first = first.strip_prefix("#!").and_then(|rest| rest.lines().next()).unwrap_or_default();
     let names = [("python3", "python3"), ("node", "nodejs"), ("perl", "perl"), ("ruby", "ruby")];
     let words: Vec<&str> = first.split([' ', '/']).collect();
-    Ok(names.iter().find(|(word, _)| words.contains(word)).map(|(_, package)| (*package).to_owned()))
+    let path = first.split_whitespace().next().unwrap_or_default().to_owned();
+    Ok(names.iter().find(|(word, _)| words.contains(word)).map(|(_, package)| (path, (*package).to_owned())))
 }
 
 /// Copies one include to its place below the pod's `/opt/target`: as the scenario names it, or by its file name where that is
@@ -159,7 +176,7 @@ mod tests {
 
         fn install(&self, command: &str, include: &[&str]) -> Result<Installed, EngineError> {
             let include: Vec<PathBuf> = include.iter().map(PathBuf::from).collect();
-            install(command, self.folder.path(), &include, self.cache.path())
+            install(command, self.folder.path(), &include, None, self.cache.path())
         }
     }
 
@@ -200,6 +217,23 @@ mod tests {
         machine.mode("agent", 0o755);
         assert!(says("./agent", &["gone"]).contains("`gone`, which the target includes, does not exist"));
         assert!(says("./agent", &[".."]).contains("has no name of its own"));
+    }
+
+    #[test]
+    fn a_path_of_a_python_and_its_version_are_not_both_asked_for() {
+        let machine = Machine::new();
+        let python = tokio::runtime::Runtime::new().unwrap().block_on(super::super::python::provide(
+            Some("3.13"),
+            super::super::Userland::Image,
+            machine.cache.path(),
+            &|_| {},
+        ));
+        let python = python.unwrap();
+        let install = || install("./agent", machine.folder.path(), &[], Some(&python), machine.cache.path());
+        assert!(install().is_ok(), "`env` finds whichever goes first");
+        fs::write(machine.folder.path().join("agent"), "#!/usr/bin/python3 -u\nprint()\n").unwrap();
+        let message = install().unwrap_err().to_string();
+        assert!(message.contains("by a path, /usr/bin/python3,") && message.contains("env python3"), "{message}");
     }
 
     #[test]

@@ -7,12 +7,14 @@
 mod cache;
 mod client;
 mod executable;
+mod interpreter;
 mod listing;
 mod local;
 mod node;
 mod npm;
 mod package_lock;
 mod pypi;
+mod python;
 mod tree;
 mod version;
 mod wheel;
@@ -24,9 +26,11 @@ use serde::{Deserialize, Serialize};
 pub use cache::{Cached, Cleaned, cache_folder, cached, clean};
 pub use client::find_program;
 pub use executable::{executable_facts, is_static};
+pub use interpreter::minors as pythons;
 pub use listing::{Wanted, remove, versions};
 pub use local::command_in_pod;
-pub use pypi::{POD_PYTHON, host_python};
+use python::Python;
+pub use python::{POD_PYTHON, Userland, pod_python};
 pub use tree::copy as copy_tree;
 pub(in crate::engine) use tree::hash_file;
 
@@ -50,6 +54,8 @@ pub struct Installed {
     pub scripts: Vec<InstallScript>,
     /// Debian packages that a base image must have beside its own, sorted: `python3-minimal`.
     pub packages: Vec<String>,
+    /// Minor version that a base image's `python3` must have: `3.11`. `None`: whatever it has, if any.
+    pub python: Option<String>,
     /// Digest of all that was installed (lower-case hex), by which images are cached.
     pub digest: String,
     /// For the manifest.
@@ -99,38 +105,51 @@ pub struct TargetFacts {
 /// Installs `target` into `cache` unless it is there, and says where. `notice` hears one line of every slow step and of
 /// everything that a person should know. An exact version that is cached needs neither network nor package client.
 ///
-/// Python packages are installed for the Python of Docker's base image, [`POD_PYTHON`]; see [`install_for`].
+/// For pods of a base image, Docker's; see [`install_for`].
 ///
 /// # Errors
 /// [`EngineError::Missing`] where the machine, the registry or the scenario's folder lacks something, with what and how;
-/// [`EngineError::Failed`] when a step failed.
+/// [`EngineError::NoTarget`] where nobody has what the scenario names; [`EngineError::Failed`] when a step failed.
 pub async fn install(
     target: &Target,
     cache: &Path,
     notice: &(dyn Fn(String) + Sync),
 ) -> Result<Installed, EngineError> {
-    install_for(target, cache, POD_PYTHON, notice).await
+    install_for(target, cache, Userland::Image, notice).await
 }
 
-/// As [`install`], for pods whose Python is of the minor version `python` (`3.11`): an engine that shows the machine's
-/// own Python to its pods gives [`host_python`] here.
+/// As [`install`], for pods of this userland: where they show the machine's own programs, the Python that a target asks for
+/// is one of the machine's.
 ///
 /// # Errors
 /// As [`install`].
 pub async fn install_for(
     target: &Target,
     cache: &Path,
-    python: &str,
+    userland: Userland,
     notice: &(dyn Fn(String) + Sync),
 ) -> Result<Installed, EngineError> {
+    let asked = target.python.as_deref();
     let mut installed = match &target.source {
         Source::Npm { package, version } => npm::install(package, version, &target.node, cache, notice).await?,
-        Source::Pypi { package, version } => pypi::install(package, version, python, cache, notice).await?,
+        Source::Pypi { package, version } => {
+            let python = python::provide(asked, userland, cache, notice).await?;
+            runs_on(pypi::install(package, version, &python, cache, notice).await?, &python, userland)
+        }
         Source::Image { reference } => image(reference),
         Source::Local { include } => {
             let (command, folder) = (target.command.first().cloned().unwrap_or_default(), target.folder.clone());
-            let (include, cache) = (include.clone(), cache.to_path_buf());
-            blocking(move || local::install(&command, &folder, &include, &cache)).await?
+            let python = match asked {
+                Some(_) => Some(python::provide(asked, userland, cache, notice).await?),
+                None => None,
+            };
+            let (include, cache, beside) = (include.clone(), cache.to_path_buf(), python.clone());
+            let work = move || local::install(&command, &folder, &include, beside.as_ref(), &cache);
+            let installed = blocking(work).await?;
+            match &python {
+                Some(python) => runs_on(installed, python, userland),
+                None => installed,
+            }
         }
     };
     let command = command_in_pod(target);
@@ -147,6 +166,18 @@ pub async fn install_for(
     Ok(installed)
 }
 
+/// Says of an installed target which Python it runs on, and what a base image needs for that.
+fn runs_on(mut installed: Installed, python: &Python, userland: Userland) -> Installed {
+    installed.facts.runtime = Some(python.told());
+    if userland == Userland::Image {
+        installed.python = Some(python.minor.clone());
+        installed.packages.push(String::from("python3"));
+        installed.packages.sort();
+        installed.packages.dedup();
+    }
+    installed
+}
+
 /// An image is complete: nothing is installed, and its digest is the engine's to find.
 fn image(reference: &str) -> Installed {
     Installed {
@@ -156,6 +187,7 @@ fn image(reference: &str) -> Installed {
         variables: std::collections::BTreeMap::new(),
         scripts: Vec::new(),
         packages: Vec::new(),
+        python: None,
         digest: tree::digest(["image", reference]),
         facts: TargetFacts { package: reference.to_owned(), ..TargetFacts::default() },
     }

@@ -10,36 +10,15 @@ use serde::Deserialize;
 
 use super::cache::{self, Entry, Record};
 use super::client::{self, Said, shorten};
+use super::interpreter::{self, compilation, minor};
+use super::python::{POD_PYTHON, Python};
 use super::{Installed, TargetFacts, blocking, failed, node, tree, version, wheel};
-use crate::engine::EngineError;
 use crate::engine::pod::TARGET_ROOT;
-
-/// Minor version of the Python of Docker's base image (Debian bookworm).
-pub const POD_PYTHON: &str = "3.11";
-
-/// Newest glibc that wheels may want: Debian bookworm's 2.36.
-const GLIBC_MINOR: u32 = 36;
+use crate::engine::{EngineError, debian};
 
 const STEP: &str = "installing the target with pip";
 
-/// The minor version (`3.11`) of the Python at /usr/bin, which the embedded engine shows to its pods. `None`: there is none.
-/// With it they see the packages that the machine's distribution has installed for it, though after the target's own.
-#[must_use]
-pub fn host_python() -> Option<String> {
-    let said = std::process::Command::new("/usr/bin/python3").args(["-I", "-S", "-c", ASK_VERSION]).output().ok()?;
-    minor(String::from_utf8_lossy(&said.stdout).trim()).map(str::to_owned)
-}
-
 const ASK_VERSION: &str = "import sys; print('%d.%d.%d' % sys.version_info[:3])";
-
-/// `3.11` of `3.11.7`.
-fn minor(version: &str) -> Option<&str> {
-    let dots: Vec<usize> = version.match_indices('.').map(|(at, _)| at).collect();
-    match dots[..] {
-        [_, second] => Some(&version[..second]),
-        _ => None,
-    }
-}
 
 /// A Python of this machine that has pip.
 #[derive(Debug)]
@@ -52,14 +31,15 @@ struct Client {
 pub(super) async fn install(
     package: &str,
     spec: &str,
-    python: &str,
+    runs_on: &Python,
     cache: &Path,
     notice: &(dyn Fn(String) + Sync),
 ) -> Result<Installed, EngineError> {
+    let python = runs_on.minor.as_str();
     check(package, spec, python)?;
     let platform = node::platform()?;
     let package = wheel::normalised(package);
-    let suffix = format!("-cp{}-{platform}", python.replace('.', ""));
+    let suffix = format!("-{}-{platform}", runs_on.label());
     let exact = match version::exact_pypi(spec) {
         Some(exact) => exact.to_owned(),
         None => resolve(&package, python, &suffix, cache, notice).await?,
@@ -85,23 +65,25 @@ pub(super) async fn install(
     let report = download(&client, &format!("{package}=={exact}"), python, staged.path()).await?;
     let precompiled = compile(&client, python, staged.path(), notice).await?;
     let platform = platform.to_owned();
-    let (python, making) = (python.to_owned(), entry.clone());
+    let (python, runs_on, making) = (python.to_owned(), runs_on.clone(), entry.clone());
     let record = blocking(move || {
         let root = staged.path().join("root");
         let integrity = report.integrity(&root.join("python"))?;
         let bins = place_programs(&root, &package)?;
+        runs_on.put(&root)?;
+        let identity = runs_on.identity();
         let facts = TargetFacts {
             package: format!("pkg:pypi/{package}@{exact}"),
             version: Some(exact.clone()),
-            runtime: Some(format!("Python {python}")),
+            runtime: Some(runs_on.told()),
             integrity,
             ..TargetFacts::default()
         };
         let archives = facts.integrity.iter().flat_map(|(id, hash)| [id.as_str(), hash.as_str()]);
         let compiled = if precompiled { "compiled" } else { "sources" };
         let head = ["pypi", &package, &exact, &python, &platform, compiled];
-        let digest =
-            tree::digest(head.into_iter().chain(archives).chain(["bins"]).chain(bins.iter().map(String::as_str)));
+        let ends = bins.iter().chain(&identity).map(String::as_str);
+        let digest = tree::digest(head.into_iter().chain(archives).chain(["bins"]).chain(ends));
         let mut record = Record::new(facts, digest);
         record.packages = vec![String::from("python3")];
         record.variables = BTreeMap::from([
@@ -142,11 +124,11 @@ fn check(package: &str, spec: &str, python: &str) -> Result<(), EngineError> {
 
 /// A Python with pip, best of the wanted minor version.
 async fn find(wanted: &str, python: &str) -> Result<Client, EngineError> {
-    let names = [format!("python{python}"), String::from("python3"), String::from("/usr/bin/python3")];
+    let of_minor = python.to_owned();
+    let exact = blocking(move || Ok(interpreter::of_minor(&of_minor))).await?;
+    let others = [client::find_program("python3"), Some(PathBuf::from("/usr/bin/python3"))];
     let mut other = None;
-    let place =
-        |name: &String| if name.starts_with('/') { Some(PathBuf::from(name)) } else { client::find_program(name) };
-    for program in names.iter().filter_map(place) {
+    for program in exact.into_iter().map(|found| found.program).chain(others.into_iter().flatten()) {
         let ask = ["-c".to_owned(), format!("import pip; {ASK_VERSION}")];
         let Ok(said) = client::run(&program, &ask, Path::new("/"), &[]).await else { continue };
         let version = said.stdout.trim().to_owned();
@@ -248,7 +230,8 @@ async fn pip(
             .map(str::to_owned)
             .collect();
     arguments.extend([format!("--abi=cp{compact}"), format!("--python-version={python}")]);
-    arguments.extend(platforms(std::env::consts::ARCH).into_iter().map(|platform| format!("--platform={platform}")));
+    arguments
+        .extend(platforms(std::env::consts::ARCH, python).into_iter().map(|platform| format!("--platform={platform}")));
     arguments.extend([
         "--target".to_owned(),
         site.display().to_string(),
@@ -269,11 +252,13 @@ async fn pip(
         .map_err(|error| EngineError::Failed { step: STEP, message: format!("pip's report cannot be read: {error}") })
 }
 
-/// Wheel platforms that a pod can run, newest first.
-fn platforms(machine: &str) -> Vec<String> {
+/// Wheel platforms that a pod with this Python can run, newest first. Its base image may be of the release that has that
+/// Python, or of the usual one.
+fn platforms(machine: &str, python: &str) -> Vec<String> {
+    let usual = debian::BOOKWORM.glibc;
+    let glibc = debian::with_python(python).map_or(usual, |release| release.glibc.min(usual));
     let oldest = if machine == "x86_64" { 5 } else { 17 };
-    let mut names: Vec<String> =
-        (oldest..=GLIBC_MINOR).rev().map(|glibc| format!("manylinux_2_{glibc}_{machine}")).collect();
+    let mut names: Vec<String> = (oldest..=glibc).rev().map(|glibc| format!("manylinux_2_{glibc}_{machine}")).collect();
     names.push(format!("manylinux2014_{machine}"));
     if machine == "x86_64" {
         names.extend([format!("manylinux2010_{machine}"), format!("manylinux1_{machine}")]);
@@ -406,15 +391,7 @@ async fn compile(
         return Ok(false);
     }
     let root = folder.join("root");
-    let arguments =
-        ["-I", "-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s"].map(str::to_owned);
-    let places = [
-        root.display().to_string(),
-        "-p".to_owned(),
-        TARGET_ROOT.to_owned(),
-        root.join("python").display().to_string(),
-    ];
-    let arguments: Vec<String> = arguments.into_iter().chain(places).collect();
+    let arguments = compilation(&root, TARGET_ROOT, &root.join("python"));
     // It fails if any one file cannot be compiled (templates, files for another Python): those are compiled by nobody.
     client::run(&client.program, &arguments, folder, &[]).await.map_err(failed(STEP))?;
     Ok(true)
@@ -467,11 +444,15 @@ mod tests {
     }
 
     #[test]
-    fn minors_and_platforms() {
-        assert_eq!((minor("3.11.7"), minor("3.11"), minor("")), (Some("3.11"), None, None));
-        let x86 = platforms("x86_64");
+    fn wheels_may_want_no_newer_c_library_than_the_pod_has() {
+        let x86 = platforms("x86_64", "3.11");
         assert_eq!((x86[0].as_str(), x86.last().unwrap().as_str()), ("manylinux_2_36_x86_64", "linux_x86_64"));
-        assert!(!platforms("aarch64").iter().any(|name| name.contains("_2_5_") || name.contains("2010")));
+        assert_eq!(platforms("x86_64", "3.9")[0], "manylinux_2_31_x86_64");
+        // Published images of other Pythons are of bookworm.
+        for python in ["3.12", "3.13"] {
+            assert_eq!(platforms("x86_64", python), x86, "{python}");
+        }
+        assert!(!platforms("aarch64", "3.11").iter().any(|name| name.contains("_2_5_") || name.contains("2010")));
     }
 
     #[test]

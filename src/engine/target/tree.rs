@@ -127,6 +127,22 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes `to` a folder with the tree at `from`, its files shared with it where the file system can.
+pub(super) fn link_all(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for (path, kind) in walk(from)? {
+        let there = to.join(path.strip_prefix(from).map_err(io::Error::other)?);
+        if kind.is_dir() {
+            fs::create_dir_all(&there)?;
+        } else if kind.is_symlink() {
+            symlink(fs::read_link(&path)?, &there)?;
+        } else {
+            link_or_copy(&path, &there)?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes `to` the file `from`: by a hard link where the file system can, else by a copy.
 pub(super) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(|_| ()))
@@ -187,6 +203,17 @@ mod tests {
         assert_eq!(contents(folder.path()).unwrap(), contents(&to).unwrap());
         fs::write(to.join("a/b/file"), "other").unwrap();
         assert_eq!(fs::read_to_string(folder.path().join("a/b/file")).unwrap(), "text");
+    }
+
+    #[test]
+    fn a_tree_of_links_is_equal_and_on_the_disk_once() {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let (folder, other) = (tree(), tempfile::tempdir().unwrap());
+        let to = other.path().join("linked");
+        link_all(folder.path(), &to).unwrap();
+        assert_eq!(contents(folder.path()).unwrap(), contents(&to).unwrap());
+        assert_eq!(fs::metadata(to.join("run")).unwrap().nlink(), 2);
     }
 
     #[test]

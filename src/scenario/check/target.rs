@@ -64,6 +64,7 @@ pub(super) fn check(document: &Placed<TargetDocument>, folder: &Path, refusals: 
         Some(processes) => refusals.take(whole(processes, "processes", 8, 1_000_000)),
     };
     let node = refusals.take(node(document));
+    let python = refusals.take(python(document));
     if let Some(prompt) = &document.prompt {
         refusals.take(without_nul(prompt, &prompt.span));
     }
@@ -74,6 +75,7 @@ pub(super) fn check(document: &Placed<TargetDocument>, folder: &Path, refusals: 
         env,
         files,
         node: node?,
+        python: python?,
         timeout: timeout?,
         limits: Limits { memory_bytes: memory_bytes?, processes: processes? },
         folder: folder.to_path_buf(),
@@ -354,4 +356,24 @@ fn node(document: &TargetDocument) -> Result<String, Refusal> {
         .help("write the major version alone, such as node = \"22\""));
     }
     Ok(node.value.0.clone())
+}
+
+fn python(document: &TargetDocument) -> Result<Option<String>, Refusal> {
+    let Some(python) = &document.python else { return Ok(None) };
+    if document.npm.is_some() || document.image.is_some() {
+        return Err(Refusal::at(python.span.clone(), "`python` goes with pypi and local programs only", "not used")
+            .help("remove it: an npm package runs on Node.js (`node`), an image on whatever it has"));
+    }
+    let digits = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let minor =
+        python.strip_prefix("3.").filter(|minor| digits(minor) && !(minor.len() == 2 && minor.starts_with('0')));
+    if minor.is_none() {
+        return Err(Refusal::at(
+            python.span.clone(),
+            format!("`{}` is no minor version of Python 3", python.as_str()),
+            "not of the form 3.N",
+        )
+        .help("write the minor version alone, such as python = \"3.13\""));
+    }
+    Ok(Some(python.value.0.clone()))
 }
