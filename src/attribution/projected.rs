@@ -52,3 +52,51 @@ impl Projected {
         group.values.first().copied().filter(|_| enough)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribution::evidence::Run;
+    use crate::cell::{Cell, CellId, Phase};
+    use crate::feature::ValueId;
+
+    fn evidence(cells: impl Iterator<Item = [u16; 3]>, agent: impl Fn([u16; 3]) -> u32) -> Evidence {
+        let mut evidence = Evidence::default();
+        for (n, levels) in cells.enumerate() {
+            let row = vec![Some(ValueId(agent(levels)))];
+            let levels = Assignment(levels.to_vec());
+            let cell = Cell { id: CellId::nth(n), round: 0, phase: Phase::Cover, levels, replicate: 0 };
+            evidence.push(Run { cell, row });
+        }
+        evidence
+    }
+
+    fn told(evidence: &Evidence, factors: &[usize], cell: [u16; 3]) -> Option<u32> {
+        let projected = Projected::onto(factors, evidence, 0, Some(ValueId(0)));
+        projected.told(&Assignment(cell.to_vec())).map(|value| value.unwrap().0)
+    }
+
+    fn all() -> impl Iterator<Item = [u16; 3]> {
+        (0..18).map(|n| [n % 3, n / 3 % 3, n / 9])
+    }
+
+    #[test]
+    fn cells_that_share_levels_tell_what_another_would_show() {
+        let both = evidence(all(), |[a, b, _]| u32::from(a == 1 && b != 0));
+        assert_eq!(told(&both, &[0, 1], [1, 2, 0]), Some(1));
+        assert_eq!(told(&both, &[0, 1], [2, 2, 0]), Some(0));
+        let one = evidence(all(), |[a, ..]| u32::from(a));
+        assert_eq!(told(&one, &[0], [2, 0, 0]), Some(2));
+    }
+
+    #[test]
+    fn where_they_differ_or_are_few_nothing_is_told() {
+        let three = evidence(all(), |[a, b, c]| u32::from(a == 1) ^ u32::from(b == 1) ^ u32::from(c == 1));
+        assert_eq!(told(&three, &[0, 1], [1, 2, 0]), None, "a third factor matters");
+        let once = evidence(all().filter(|[.., c]| *c == 0), |[a, b, _]| u32::from(a == 1 && b != 0));
+        assert_eq!(told(&once, &[0, 1], [1, 2, 0]), None, "no cell shares its levels with another");
+        let few = evidence(all().filter(|[a, b, _]| *a != 2 || *b == 0), |[a, ..]| u32::from(a));
+        assert_eq!(told(&few, &[0], [2, 0, 0]), None, "two cells of that level");
+        assert_eq!(told(&few, &[0], [1, 0, 0]), Some(1));
+    }
+}
