@@ -11,6 +11,8 @@ use std::pin::Pin;
 use super::board::Board;
 use super::both::Both;
 use super::evidence::{Evidence, Value};
+use super::projected::Projected;
+use super::read_off;
 use super::rule::{Literal, Rule, RuleList};
 use super::screen::Signal;
 use crate::cell::Assignment;
@@ -31,6 +33,10 @@ const WELL_SUPPORTED: usize = 3;
 /// … else it takes three: what shows by chance in one run of six does so twice in a row among a few dozen noisy features, and
 /// a search that follows it costs dozens of runs.
 const COPIES_IF_RARE: usize = 3;
+
+/// How often a guess as well supported as this one may be expected among a signal's guesses if its runs' values were dealt by
+/// chance, at most, so that its own cell is run at once. Of a weaker one, the counterexample is run again first.
+const BELIEVED: f64 = 0.01;
 
 /// Cells whose own runs disagree before a signal is left to the noisy track …
 const UPSETS: usize = 2;
@@ -64,6 +70,12 @@ pub struct Explanation {
 
 /// Explains one deterministic signal.
 pub async fn explain(board: Board, signal: Signal, known: RuleList) -> Explanation {
+    let space = board.space();
+    if known.rules.is_empty()
+        && let Some(rules) = board.with(|evidence| read_off::function_of_one(evidence, &space, &signal))
+    {
+        return Explanation { rules, ending: Ending::Explained, ignored: 0, signal };
+    }
     let mut search = Search {
         feature: signal.lead(),
         baseline: board.space().baseline(),
@@ -103,6 +115,7 @@ impl Search {
     async fn run(&mut self) -> Ending {
         let mut failures = 0;
         let mut waited = false;
+        let mut tried: HashSet<(Assignment, Vec<usize>)> = HashSet::new();
         loop {
             let (upsets, explained) =
                 self.board.with(|evidence| (evidence.disagreements(self.feature), self.explained(evidence)));
@@ -121,6 +134,21 @@ impl Search {
                 return if self.tabulate() { Ending::Explained } else { Ending::GivenUp };
             }
             let before = self.board.with(|evidence| self.mispredicted(evidence).len());
+            if let Some(guess) = self.board.with(|evidence| self.believed(evidence, &bad))
+                && tried.insert((bad.cell.clone(), guess.clone()))
+            {
+                let probe = self.transplant(&bad.cell, &guess);
+                let (seen, control) = self.case_and_control(&probe, 2).await;
+                if control.is_some_and(|value| value != self.rules.predict(&self.baseline)) {
+                    return Ending::Noisy;
+                }
+                if seen.len() >= 2 && seen.iter().all(|value| *value == bad.value) {
+                    let set = self.drop_idle(&bad, guess).await;
+                    if !self.starved && self.learn(&bad, &set).await {
+                        continue;
+                    }
+                }
+            }
             let (mut seen, mut control) = self.case_and_control(&bad.cell, 2).await;
             let copies = self.board.with(|evidence| self.copies(evidence, &bad));
             if seen.len() < copies && seen.iter().all(|value| *value == bad.value) {
@@ -312,6 +340,20 @@ impl Search {
         scored.into_iter().map(|(_, _, against, set)| (usize::MAX - against, set)).collect()
     }
 
+    /// The best guess, if it has more support than chance would give any.
+    fn believed(&self, evidence: &Evidence, bad: &Counterexample) -> Option<Vec<usize>> {
+        let (mut hits, mut total) = (0.0, 0.0);
+        for run in (0..evidence.runs().len()).filter(|run| !self.ignored.contains(run)) {
+            hits += f64::from(u8::from(evidence.value(run, self.feature) == bad.value));
+            total += 1.0;
+        }
+        let leaving = f64::from(u32::try_from(self.leaving(&bad.cell).len()).unwrap_or(u32::MAX));
+        let guesses = leaving * (leaving + 1.0) / 2.0;
+        let (support, guess) = self.scored_guesses(evidence, bad).into_iter().next()?;
+        let by_chance = guesses * f64::powi(hits / total, i32::try_from(support).unwrap_or(i32::MAX));
+        (by_chance <= BELIEVED && self.rules.predict(&self.transplant(&bad.cell, &guess)) != bad.value).then_some(guess)
+    }
+
     /// Makes a set that keeps the misprediction minimal by leaving out one factor after the other.
     async fn drop_idle(&mut self, bad: &Counterexample, mut set: Vec<usize>) -> Vec<usize> {
         let mut at = 0;
@@ -363,15 +405,29 @@ impl Search {
                 (0..space.levels[*factor]).filter(|level| *level != minimal.level(*factor)).map(|l| (*factor, l)),
             );
         }
+        // What runs in other contexts agree about need not be run here; if they mislead, others will contradict the rule.
+        let told: Vec<Option<Value>> = self.board.with(|evidence| {
+            let calm = self.ignored.is_empty() && evidence.disagreements(self.feature) == 0;
+            let Some(projected) = calm.then(|| Projected::onto(set, evidence, self.feature, self.rules.base)) else {
+                return vec![None; sweep.len()];
+            };
+            sweep.iter().map(|(factor, level)| projected.told(&minimal.with(*factor, *level))).collect()
+        });
         // The fresh run and the sweep are asked for together: a round is as wide as it can be.
-        let probes: Vec<Assignment> = sweep.iter().map(|(factor, level)| minimal.with(*factor, *level)).collect();
+        let untold = sweep.iter().zip(&told).filter(|(_, told)| told.is_none());
+        let probes: Vec<Assignment> = untold.map(|((factor, level), _)| minimal.with(*factor, *level)).collect();
         let fresh = self.board.observe(vec![minimal.clone()], 2, self.feature);
-        self.asked += sweep.len();
-        let (fresh, swept) = Both::of(fresh, self.board.observe(probes, 1, self.feature)).await;
-        self.starved |= self.board.exhausted() && (fresh[0].len() < 2 || swept.iter().any(Vec::is_empty));
+        self.asked += probes.len();
+        let (fresh, probed) = Both::of(fresh, self.board.observe(probes, 1, self.feature)).await;
+        self.starved |= self.board.exhausted() && (fresh[0].len() < 2 || probed.iter().any(Vec::is_empty));
         if self.starved || fresh[0].iter().any(|value| *value != bad.value) || fresh[0].is_empty() {
             return false;
         }
+        let mut probed = probed.into_iter();
+        let swept: Vec<Vec<Value>> = told
+            .into_iter()
+            .map(|told| told.map_or_else(|| probed.next().unwrap_or_default(), |value| vec![value]))
+            .collect();
         let mut when: BTreeMap<usize, BTreeSet<u16>> =
             set.iter().map(|factor| (*factor, BTreeSet::from([minimal.level(*factor)]))).collect();
         let mut others: BTreeMap<Value, BTreeSet<u16>> = BTreeMap::new();

@@ -22,5 +22,7 @@ pub mod permutation;
 mod placement;
 pub mod power;
 pub mod procedure;
+mod projected;
+mod read_off;
 pub mod rule;
 pub mod screen;

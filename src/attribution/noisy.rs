@@ -19,6 +19,9 @@ use crate::design::randomise::{self, Generator};
 const DEEPEST: usize = 3;
 /// Fresh runs inside a trigger before a further factor is looked for. They are the same for all signals that name it.
 const CONTEXTS: usize = 16;
+/// … which are not paid where so many runs are inside already and not even hint at one, at this bar.
+const WELL_KNOWN: usize = 24;
+const HINT: f64 = 0.25;
 /// A level stands clear on one side at this log-likelihood ratio.
 const CLEAR: f64 = 2.5;
 /// Runs of one level at most, while it does not stand clear.
@@ -28,7 +31,7 @@ const MOST_OF_A_LEVEL: usize = 8;
 /// they are paid once …
 const MORE: usize = 48;
 /// … and asked for in parts: what chance made leaves its doubt behind with a few more runs as often as with all of them.
-const PART: usize = 16;
+const PART: usize = 8;
 
 /// The cells that signals in doubt share.
 #[must_use]
@@ -84,13 +87,23 @@ pub async fn explain(board: Board, signal: Signal, around: Surroundings, mut gen
     if let Some((_, value, literal)) = first.filter(|(p, ..)| *p <= enough) {
         let mut when = vec![literal];
         while when.len() < DEEPEST {
+            let look = |board: &Board, generator: &mut Generator| {
+                board.with(|evidence| {
+                    let inside = inside(evidence, &when, None);
+                    let further =
+                        permutation::further(evidence, &space, signal.lead(), value, &inside, &when, generator);
+                    (inside.len(), further)
+                })
+            };
+            let (there, hint) = look(&board, &mut generator);
+            if there >= WELL_KNOWN && hint.is_none_or(|(p, _)| p > HINT * strictness) {
+                break;
+            }
             let mut drawn = randomise::generator(seed, &format!("inside {when:?}"));
             let contexts = (0..CONTEXTS).map(|_| context(&space, &when, &mut drawn)).collect();
             board.observe(contexts, 1, signal.lead()).await;
-            let next = board.with(|evidence| {
-                let inside = inside(evidence, &when, None);
-                permutation::further(evidence, &space, signal.lead(), value, &inside, &when, &mut generator)
-            });
+            let (_, next) = look(&board, &mut generator);
+            let next = next.and_then(|(p, literal)| (p <= permutation::GO_DEEPER).then_some(literal));
             let Some(next) = next else { break };
             when.push(next);
         }

@@ -25,7 +25,7 @@ pub(super) const IN_DOUBT_STEADY: f64 = 0.06;
 /// Enough to go on with after more runs. Liberal: confirmation protects; but each hypothesis costs some forty runs.
 pub(super) const GO_ON: f64 = 0.01;
 /// The same for a further factor inside a trigger.
-const GO_DEEPER: f64 = 0.01;
+pub(super) const GO_DEEPER: f64 = 0.01;
 /// Signals of one run that these bars are made for. Among more of them chance makes more hypotheses, each of which costs
 /// runs, so that the bars are lowered in proportion (as Bonferroni would).
 const FAMILY: f64 = 25.0;
@@ -75,11 +75,11 @@ pub fn further(
     runs: &[usize],
     when: &[Literal],
     generator: &mut Generator,
-) -> Option<Literal> {
+) -> Option<(f64, Literal)> {
     let free: Vec<usize> =
         (0..space.factors()).filter(|factor| when.iter().all(|literal| literal.factor != *factor)).collect();
     let (p, split) = test(evidence, space, feature, value, runs, &free, generator)?;
-    (p <= GO_DEEPER).then_some(Literal { factor: split.factor, levels: split.levels })
+    Some((p, Literal { factor: split.factor, levels: split.levels }))
 }
 
 fn test(

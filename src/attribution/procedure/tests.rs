@@ -123,6 +123,21 @@ fn a_tell_stays_exact_beside_noise() {
 }
 
 #[test]
+fn what_the_cover_phase_tells_by_itself_costs_no_further_cells() {
+    for seed in 0..6 {
+        let explaining = |agent: fn(&[u16]) -> u32| {
+            let procedure = run(&LEVELS, seed, |c| vec![agent(c)]);
+            assert_eq!(confirmed(&procedure).len(), 1, "seed {seed}");
+            cells_of(&procedure, Phase::Explain).len()
+        };
+        assert_eq!(explaining(|c| u32::from(matches!(c[0], 2 | 5)) + 2 * u32::from(c[0] == 7)), 0, "seed {seed}");
+        // Controls: a needle, and what only most of a factor's runs show.
+        assert!(explaining(|c| u32::from(c[0] == 6 && c[3] == 2)) > 0, "seed {seed}");
+        assert!(explaining(|c| u32::from(c[3] == 2 && c[1] != 4)) > 0, "seed {seed}");
+    }
+}
+
+#[test]
 fn the_same_seed_asks_for_the_same_cells() {
     let cells = |seed| {
         let procedure = run(&LEVELS, seed, |c| vec![u32::from(c[0] == 6 && c[3] == 2), u32::from(c[4] == 1)]);
