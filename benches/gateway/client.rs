@@ -20,10 +20,7 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) async fn run(self) {
-        let body = format!(
-            r#"{{"model":"m","max_tokens":64,"messages":[{{"role":"user","content":"{}"}}]}}"#,
-            "Lorem ipsum dolor sit amet. ".repeat(self.prompt.div_ceil(28))
-        );
+        let body = body(self.prompt);
         let request = format!(
             "POST /v1/messages HTTP/1.1\r\nHost: api.example.com\r\nContent-Type: application/json\r\n\
              anthropic-version: 2023-06-01\r\nContent-Length: {}\r\n\r\n{body}",
@@ -51,6 +48,14 @@ impl Load {
             end.unwrap();
         }
     }
+}
+
+/// A request's body, whose prompt has this many bytes or a few more.
+pub(crate) fn body(prompt: usize) -> String {
+    format!(
+        r#"{{"model":"m","max_tokens":64,"messages":[{{"role":"user","content":"{}"}}]}}"#,
+        "Lorem ipsum dolor sit amet. ".repeat(prompt.div_ceil(28))
+    )
 }
 
 fn connector(pem: &str) -> tokio_rustls::TlsConnector {

@@ -21,6 +21,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use client::{Load, Ticks, ticks};
+use parallax::capture::Body;
 use parallax::cell::CellId;
 use parallax::gateway::protocol::Configuration;
 use parallax::gateway::serve::{serve_on, standard_output};
@@ -138,7 +139,8 @@ impl Gateway {
         let seconds = began.elapsed().as_secs_f64();
         let Ticks(cpu) = ticks(self.child.id().unwrap()).since(&before);
         assert_eq!(traffic.exchanges.len(), GATEWAY_REQUESTS, "every request was reported");
-        assert!(traffic.exchanges.iter().all(|exchange| exchange.body.bytes.len() >= PROMPT), "and whole");
+        let sent = Body::new(client::body(PROMPT));
+        assert!(traffic.exchanges.iter().all(|exchange| exchange.body == sent), "and whole, with its digest");
         Round { seconds, cpu, requests: GATEWAY_REQUESTS }
     }
 }
