@@ -27,9 +27,8 @@ const GRACE: Duration = Duration::from_millis(150);
 /// Different DNS questions that one cell may have recorded.
 const MOST_QUESTIONS: usize = 10_000;
 
-/// KiB of reports that may wait to be written; beyond it, agents wait. So few that the memory of those that were written
-/// serves those that come: clearing fresh pages would cost more than all else that is done with a body.
-const WAITING_KIB: u32 = 8 * 1024;
+/// KiB of reports that may wait to be written; beyond it, agents wait.
+const WAITING_KIB: u32 = 256 * 1024;
 
 /// Bytes of reports without a body that are written at once, about.
 const BATCH: usize = 64 * 1024;

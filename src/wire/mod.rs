@@ -7,14 +7,11 @@
 mod anthropic;
 pub mod encoding;
 mod gemini;
-mod json;
 mod ollama;
 mod openai_chat;
 mod openai_responses;
 
 use serde_json::Value;
-
-pub use json::parse;
 
 /// A way of talking to a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,7 +185,7 @@ pub struct Call {
     pub input: Value,
 }
 
-/// Reads a request's body, which [`parse`] read. What is missing or misshapen is left at its default: an agent's mistakes are its own.
+/// Reads a request's body. What is missing or misshapen is left at its default: an agent's mistakes are its own.
 #[must_use]
 pub fn read(dialect: Dialect, body: &Value) -> Prompt {
     match dialect {

@@ -161,7 +161,7 @@ impl Stub {
             }
         };
         let body = encoding::decode(request.header("content-encoding"), request.body).unwrap_or_default();
-        let body = wire::parse(&body).unwrap_or(Value::Null);
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let mut prompt = wire::read(dialect, &body);
         prompt.stream |= stream_by_path;
         if let Some(model) = wire::model_of(request.target).filter(|_| prompt.model.is_empty()) {
