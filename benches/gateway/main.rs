@@ -1,6 +1,6 @@
 //! How many prompts of 100 KB a gateway takes, plain and under TLS, beside mitmproxy in reverse mode on the same machine, in
 //! turns. `MITMDUMP=/path/to/mitmdump cargo bench --bench gateway` prints the table; without it the gateway runs alone.
-//! `cargo bench --bench gateway -- crowd` opens connections by the hundred thousand instead.
+//! `-- plain` or `-- TLS` behind it measures one of the two; `-- crowd` opens connections by the hundred thousand instead.
 //!
 //! Both are processes of their own on loopback and answer a model request by themselves: the gateway as its stub does,
 //! mitmproxy by a script of three lines, without any server behind it (`--set connection_strategy=lazy`). The gateway's
@@ -20,7 +20,8 @@ mod peer;
 use std::process::Stdio;
 use std::time::Instant;
 
-use client::{Load, Ticks, ticks};
+use client::Load;
+use parallax::capture::Body;
 use parallax::cell::CellId;
 use parallax::gateway::protocol::Configuration;
 use parallax::gateway::serve::{serve_on, standard_output};
@@ -35,21 +36,49 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PROMPT: usize = 100 * 1024;
 /// Connections at once, each kept alive.
 const CONNECTIONS: usize = 8;
-/// Requests of one round; a cell's bodies are kept up to 256 MiB.
-const GATEWAY_REQUESTS: usize = 2000;
-const PEER_REQUESTS: usize = 300;
+/// Requests that these carry before they are closed and opened anew: a cell of the gateway's, whose bodies are kept to its
+/// end.
+const REQUESTS: usize = 250;
+/// How often that is done in one round, so that a round takes either side about as long.
+const GATEWAY_CELLS: usize = 40;
+const PEER_CELLS: usize = 4;
 const ROUNDS: usize = 5;
 
 /// One round.
 struct Round {
     seconds: f64,
+    /// CPU seconds of the gateway, or of mitmproxy.
     cpu: f64,
+    /// CPU seconds of that and of us.
+    all: f64,
     requests: usize,
 }
 
 impl Round {
     fn per_second(&self) -> f64 {
         self.requests as f64 / self.seconds
+    }
+}
+
+/// Measures a round.
+struct Watch {
+    process: u32,
+    began: Instant,
+    before: [f64; 2],
+}
+
+impl Watch {
+    /// Looks at the clock, at what `process` has used, and at what we have.
+    fn start(process: u32) -> Self {
+        let before = [process, std::process::id()].map(client::ticks);
+        Self { process, began: Instant::now(), before }
+    }
+
+    fn stop(self, requests: usize) -> Round {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let [cpu, ours] = [self.process, std::process::id()].map(client::ticks);
+        let cpu = cpu - self.before[0];
+        Round { seconds, cpu, all: cpu + ours - self.before[1], requests }
     }
 }
 
@@ -124,30 +153,31 @@ impl Gateway {
     }
 
     async fn round(&mut self, secure: bool) -> Round {
-        let cell = self.begin().await;
-        let load = Load {
-            port: self.port,
-            roots: secure.then(|| self.authority.certificate_pem.clone()),
-            prompt: PROMPT,
-            connections: CONNECTIONS,
-            requests: GATEWAY_REQUESTS,
-        };
-        let (began, before) = (Instant::now(), ticks(self.child.id().unwrap()));
-        load.run().await;
-        let traffic = self.client.end(&cell).await.unwrap();
-        let seconds = began.elapsed().as_secs_f64();
-        let Ticks(cpu) = ticks(self.child.id().unwrap()).since(&before);
-        assert_eq!(traffic.exchanges.len(), GATEWAY_REQUESTS, "every request was reported");
-        assert!(traffic.exchanges.iter().all(|exchange| exchange.body.bytes.len() >= PROMPT), "and whole");
-        Round { seconds, cpu, requests: GATEWAY_REQUESTS }
+        let sent = Body::new(client::body(PROMPT));
+        let watch = Watch::start(self.child.id().unwrap());
+        for _ in 0..GATEWAY_CELLS {
+            let cell = self.begin().await;
+            let roots = secure.then(|| self.authority.certificate_pem.clone());
+            Load { port: self.port, roots, prompt: PROMPT, connections: CONNECTIONS, requests: REQUESTS }.run().await;
+            let traffic = self.client.end(&cell).await.unwrap();
+            assert_eq!(traffic.exchanges.len(), REQUESTS, "every request was reported");
+            assert!(traffic.exchanges.iter().all(|exchange| exchange.body.sha256 == sent.sha256), "and whole");
+        }
+        watch.stop(GATEWAY_CELLS * REQUESTS)
     }
 }
 
 async fn compare() {
     let mut gateway = Gateway::start().await;
     let mut peer = peer::Peer::start().await;
-    println!("| | | requests/s | MB/s | CPU, ms a request |\n|---|---|---:|---:|---:|");
+    println!(
+        "| | | requests/s | MB/s | CPU, ms a request | with the load and what receives |\n|---|---|---:|---:|---:|---:|"
+    );
+    let wanted: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for (secure, transport) in [(false, "plain"), (true, "TLS")] {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == transport) {
+            continue;
+        }
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         // In turns, so that whatever else the machine does falls on both. The first round of each is not counted.
         for round in 0..=ROUNDS {
@@ -164,7 +194,7 @@ async fn compare() {
         let speed = row("gateway", transport, &mut ours);
         if !theirs.is_empty() {
             let other = row("mitmproxy", transport, &mut theirs);
-            println!("| ratio | {transport} | {:.1} × | | {:.1} × |", speed.0 / other.0, other.1 / speed.1);
+            println!("| ratio | {transport} | {:.1} × | | {:.1} × | |", speed.0 / other.0, other.1 / speed.1);
         }
     }
     if peer.is_none() {
@@ -177,7 +207,7 @@ fn row(who: &str, transport: &str, rounds: &mut [Round]) -> (f64, f64) {
     rounds.sort_by(|a, b| a.per_second().total_cmp(&b.per_second()));
     let middle = &rounds[rounds.len() / 2];
     let megabytes = middle.per_second() * PROMPT as f64 / 1e6;
-    let cpu = middle.cpu * 1e3 / middle.requests as f64;
-    println!("| {who} | {transport} | {:.0} | {megabytes:.0} | {cpu:.2} |", middle.per_second());
+    let [cpu, all] = [middle.cpu, middle.all].map(|seconds| seconds * 1e3 / middle.requests as f64);
+    println!("| {who} | {transport} | {:.0} | {megabytes:.0} | {cpu:.2} | {all:.2} |", middle.per_second());
     (middle.per_second(), cpu)
 }

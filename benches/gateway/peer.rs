@@ -3,8 +3,8 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::client::{Load, Ticks, ticks};
-use crate::{CONNECTIONS, PEER_REQUESTS, PROMPT, Round};
+use crate::client::Load;
+use crate::{CONNECTIONS, PEER_CELLS, PROMPT, REQUESTS, Round, Watch};
 
 /// What it answers with: about what the gateway's stub says.
 const SCRIPT: &str = r#"
@@ -54,18 +54,13 @@ impl Peer {
 
     pub(crate) async fn round(&mut self, secure: bool) -> Round {
         let authority = || std::fs::read_to_string(self.folder.path().join("mitmproxy-ca-cert.pem")).unwrap();
-        let load = Load {
-            port: self.ports[usize::from(secure)],
-            roots: secure.then(authority),
-            prompt: PROMPT,
-            connections: CONNECTIONS,
-            requests: PEER_REQUESTS,
-        };
-        let (began, before) = (Instant::now(), ticks(self.child.id().unwrap()));
-        load.run().await;
-        let seconds = began.elapsed().as_secs_f64();
-        let Ticks(cpu) = ticks(self.child.id().unwrap()).since(&before);
-        Round { seconds, cpu, requests: PEER_REQUESTS }
+        let port = self.ports[usize::from(secure)];
+        let watch = Watch::start(self.child.id().unwrap());
+        for _ in 0..PEER_CELLS {
+            let roots = secure.then(authority);
+            Load { port, roots, prompt: PROMPT, connections: CONNECTIONS, requests: REQUESTS }.run().await;
+        }
+        watch.stop(PEER_CELLS * REQUESTS)
     }
 }
 
