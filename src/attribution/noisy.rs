@@ -31,7 +31,7 @@ const MOST_OF_A_LEVEL: usize = 8;
 /// they are paid once …
 const MORE: usize = 48;
 /// … and asked for in parts: what chance made leaves its doubt behind with a few more runs as often as with all of them.
-const PART: usize = 8;
+const PART: usize = 16;
 
 /// The cells that signals in doubt share.
 #[must_use]

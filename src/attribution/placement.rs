@@ -12,9 +12,9 @@ use crate::design::Space;
 use crate::design::randomise::{self, Generator};
 
 /// Placements that are looked at for one run.
-const CANDIDATES: usize = 32;
+const CANDIDATES: usize = 16;
 /// Placements whose context is drawn; where constraints leave none of these, the baseline is one.
-const DRAWN: usize = 96;
+const DRAWN: usize = 48;
 /// Factors of one claim that are left to coins by it in one run.
 const COINS_A_CLAIM: usize = 2;
 /// Coins of one run, all told: constraints are asked about every combination of their sides.
