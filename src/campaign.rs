@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::attribution::alike;
 use crate::attribution::confirm::Standing;
 use crate::attribution::power;
 use crate::attribution::procedure::{Judged, Need, Procedure};
@@ -337,9 +338,20 @@ impl Campaign {
             .iter()
             .map(|feature| format!("{}: varies, and no rule was found", place(*feature)))
             .collect();
+        let names = |factors: &[usize]| -> Vec<&str> {
+            factors.iter().map(|factor| self.scenario.factors[*factor].name.as_str()).collect()
+        };
+        for alike in self.procedure.alike() {
+            lines.push(format!(
+                "{}: {} more places seem to depend on {} at some rate, as the {} there that tell most; only these were tested",
+                place(alike.request),
+                alike.places,
+                names(&alike.factors).join(" and "),
+                alike::MOST
+            ));
+        }
         for judged in self.procedure.judged().iter().filter(|judged| judged.claim.standing != Standing::Confirmed) {
-            let names: Vec<&str> =
-                judged.claim.factors.iter().map(|factor| self.scenario.factors[*factor].name.as_str()).collect();
+            let names = names(&judged.claim.factors);
             lines.push(format!(
                 "{}: seemed to depend on {}, was not confirmed (E = {:.2} of {:.0})",
                 place(judged.claim.feature),

@@ -6,6 +6,7 @@
 //! each by counterexample-guided delta debugging, [`confirm`] flips fair coins. Explaining is written as straight-line
 //! code that awaits runs of the agent; [`board`] turns it into rounds of cells, without any runtime.
 
+pub mod alike;
 mod bars;
 pub mod board;
 mod both;

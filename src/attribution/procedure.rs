@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::alike::{self, Alike};
 use super::bars::{FIRST_SHARE, MOST_CONFIRM};
 use super::board::{Board, Progress, Task, Tasks};
 use super::confirm::{Claim, Confirmation, Standing};
@@ -78,6 +79,7 @@ pub struct Procedure {
     judged: Vec<Judged>,
     /// A line for each signal that is not explained; a reader must know.
     unexplained: Vec<usize>,
+    alike: Vec<Alike>,
     cut_short: bool,
 }
 
@@ -132,6 +134,7 @@ impl Procedure {
             explanations: Vec::new(),
             judged: Vec::new(),
             unexplained: Vec::new(),
+            alike: Vec::new(),
             cut_short,
         }
     }
@@ -306,9 +309,9 @@ impl Procedure {
 
     fn confirm(&mut self, again: bool) {
         let mut claims = Vec::new();
-        let mut members = Vec::new();
         self.unexplained.clear();
-        let settled: HashSet<usize> = self.judged.iter().map(|judged| judged.features[0]).collect();
+        let mut settled: HashSet<usize> = self.judged.iter().map(|judged| judged.features[0]).collect();
+        settled.extend(self.alike.iter().flat_map(|alike| &alike.leads));
         // Features of one signal may be leads of several explanations after a split; each stands once.
         let mut seen: BTreeSet<usize> = BTreeSet::new();
         for done in &self.explanations {
@@ -328,9 +331,11 @@ impl Procedure {
             if noisy && self.follows(done.signal.lead(), &rules) {
                 continue;
             }
-            claims.push(self.board.with(|evidence| Claim::new(done.signal.lead(), rules, noisy, evidence)));
-            members.push(done.signal.features.clone());
+            let claim = self.board.with(|evidence| Claim::new(done.signal.lead(), rules, noisy, evidence));
+            claims.push((claim, done.signal.features.clone()));
         }
+        self.alike.extend(self.board.with(|evidence| alike::set_aside(&mut claims, evidence, &self.space)));
+        let (claims, members): (Vec<Claim>, Vec<Vec<usize>>) = claims.into_iter().unzip();
         let share = if again { 1.0 - FIRST_SHARE } else { FIRST_SHARE };
         let unasked = MOST_CONFIRM.saturating_sub(self.confirming);
         let left = (self.options.budget as usize).saturating_sub(self.planned).min(unasked);
@@ -446,6 +451,12 @@ impl Procedure {
     #[must_use]
     pub fn unexplained(&self) -> &[usize] {
         &self.unexplained
+    }
+
+    /// Places that were not tested, because others of the same request stand for them.
+    #[must_use]
+    pub fn alike(&self) -> &[Alike] {
+        &self.alike
     }
 
     /// Rounds, cells planned, cells lost to the engine.
