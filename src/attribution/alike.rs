@@ -28,7 +28,8 @@ pub struct Alike {
 
 /// Takes those from `claims` (each with the features of its signal) for which others stand.
 pub(super) fn set_aside(claims: &mut Vec<(Claim, Vec<usize>)>, evidence: &Evidence, space: &Space) -> Vec<Alike> {
-    let mut together: BTreeMap<(usize, Vec<usize>), Vec<(f64, usize)>> = BTreeMap::new();
+    // By request and factors: how many bits each tells, and the feature that stands for its signal.
+    let mut together = BTreeMap::<_, Vec<(f64, usize)>>::new();
     for (claim, _) in claims.iter().filter(|(claim, _)| claim.noisy) {
         let Some(request) = outermost(evidence, claim.feature) else { continue };
         let length = |rules: &RuleList| description::length(rules, evidence, space, claim.feature);
