@@ -168,7 +168,7 @@ fn the_scan_over_factors_is_near_exact_enumeration() {
         let all: Vec<usize> = (0..evidence.runs().len()).collect();
         let signal = Signal { features: vec![0], base: Some(ValueId(0)), deterministic: false, values: 2 };
         let mut generator = randomise::generator(11, "permutations");
-        let (p, ..) = permutation::first(&evidence, &space(&[3, 3]), &signal, &all, &mut generator).unwrap();
+        let p = permutation::first(&evidence, &space(&[3, 3]), &signal, &all, &mut generator).unwrap().p;
         // Four standard errors where 120 permutations as good end the count, at which the others are many more.
         let exact = case["p"].as_f64().unwrap();
         close(p, &case["p"], exact * 4.0 / 120.0_f64.sqrt(), &case.to_string());
@@ -191,7 +191,7 @@ fn permutation_p(inside: (f64, f64), outside: (f64, f64), seed: u64) -> f64 {
     let signal = Signal { features: vec![0], base: Some(ValueId(0)), deterministic: false, values: 2 };
     let all: Vec<usize> = (0..evidence.runs().len()).collect();
     let mut generator = randomise::generator(seed, "permutations");
-    permutation::first(&evidence, &space(&[2]), &signal, &all, &mut generator).unwrap().0
+    permutation::first(&evidence, &space(&[2]), &signal, &all, &mut generator).unwrap().p
 }
 
 #[test]

@@ -160,7 +160,8 @@ impl Claim {
     }
 
     pub(super) fn judge(&mut self, threshold: f64) {
-        if self.e >= threshold && (0..self.factors.len()).all(|at| self.factor_confirmed(at, threshold)) {
+        let settled = |at| self.factor_confirmed(at, threshold) || self.weak(at, threshold);
+        if self.e >= threshold && (0..self.factors.len()).all(settled) {
             self.standing = Standing::Confirmed;
         } else if self.futile() {
             self.standing = if self.e >= threshold { Standing::Confirmed } else { Standing::Futile };
@@ -192,6 +193,13 @@ impl Claim {
     /// that the claim's threshold implies.
     fn factor_confirmed(&self, at: usize, threshold: f64) -> bool {
         self.e_factor[at] >= bars::of_a_factor(self.factors.len(), threshold)
+    }
+
+    /// Whether so many coins brought a factor less than half of the way (as bets multiply): how often a value shows depends
+    /// on it a little at most, and what is left would cost more than all others together. It stays suggested, if anything.
+    fn weak(&self, at: usize, threshold: f64) -> bool {
+        let bar = bars::of_a_factor(self.factors.len(), threshold);
+        self.noisy && self.coins[at] >= bars::TIRING && self.e_factor[at] < bar.sqrt()
     }
 
     /// The factors confirmed by their own coins, as flags aligned with `factors`.
@@ -363,6 +371,17 @@ mod tests {
         (claim.e, claim.e_factor) = (300.0, vec![60.0, 5.0]);
         claim.judge(200.0);
         assert_eq!(claim.standing, Standing::Live, "its second factor needs more coins");
+        for (noisy, coins, e, standing) in [
+            (true, 24, 5.0, Standing::Confirmed),
+            (true, 23, 5.0, Standing::Live),
+            (true, 24, 7.0, Standing::Live),
+            (false, 24, 5.0, Standing::Live),
+        ] {
+            let mut tired = Claim { noisy, coins: vec![9, coins], e_factor: vec![60.0, e], ..claim.clone() };
+            tired.judge(200.0);
+            assert_eq!(tired.standing, standing, "{coins} coins that make {e}");
+            assert_eq!(tired.confirmed_factors(200.0), [true, false], "suggested at most");
+        }
         claim.close(200.0);
         assert_eq!(claim.standing, Standing::Confirmed);
         assert_eq!(claim.confirmed_factors(200.0), [true, false]);

@@ -25,6 +25,8 @@ const MOST_FACTORS: usize = 4;
 const MOST_RUNS: usize = 150;
 /// Cheap guesses before `QuickXplain`.
 const GUESSES: usize = 3;
+/// Runs of a sweep from which on it has to be worth it.
+const WIDE: usize = 8;
 /// Failures to find a rule before a signal is given up.
 const MOST_FAILURES: usize = 3;
 
@@ -394,6 +396,18 @@ impl Search {
         })
     }
 
+    /// Whether a minimal cell, and each cell that lacks one of its factors, says again what it said: a value that shows at
+    /// some rate looks like an interaction of many factors, whose sweep is the dearest there is.
+    async fn stands(&mut self, minimal: &Assignment, set: &[usize], value: Value) -> bool {
+        let mut cells = vec![minimal.clone()];
+        let without = set.iter().map(|factor| minimal.with(*factor, self.baseline.level(*factor)));
+        cells.extend(without.filter(|cell| self.rules.predict(cell) != value));
+        let seen = self.observe(cells, 2).await;
+        self.starved |= self.board.exhausted() && seen.iter().any(|runs| runs.len() < 2);
+        let keeps = |runs: &[Value]| runs.iter().all(|seen| *seen == value);
+        keeps(&seen[0]) && seen[1..].iter().all(|runs| runs.iter().all(|seen| *seen != value))
+    }
+
     /// Runs the minimal cell afresh, sweeps the levels of its factors, and adds the rule. `false` if the fresh run says
     /// otherwise.
     async fn learn(&mut self, bad: &Counterexample, set: &[usize]) -> bool {
@@ -416,6 +430,9 @@ impl Search {
         // The fresh run and the sweep are asked for together: a round is as wide as it can be.
         let untold = sweep.iter().zip(&told).filter(|(_, told)| told.is_none());
         let probes: Vec<Assignment> = untold.map(|((factor, level), _)| minimal.with(*factor, *level)).collect();
+        if set.len() > 2 && probes.len() >= WIDE && !self.stands(&minimal, set, bad.value).await {
+            return false;
+        }
         let fresh = self.board.observe(vec![minimal.clone()], 2, self.feature);
         self.asked += probes.len();
         let (fresh, probed) = Both::of(fresh, self.board.observe(probes, 1, self.feature)).await;

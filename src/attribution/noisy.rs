@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::board::Board;
 use super::evidence::{Evidence, Value};
 use super::localise::{Ending, Explanation};
-use super::permutation;
+use super::permutation::{self, First};
 use super::rule::{Literal, Rule, RuleList};
 use super::screen::Signal;
 use crate::cell::Assignment;
@@ -64,12 +64,12 @@ pub async fn explain(board: Board, signal: Signal, around: Surroundings, mut gen
     let mut first = board.with(|evidence| permutation::first(evidence, &space, &signal, &runs, &mut generator));
     let mut enough = permutation::CLEAR * strictness;
     let doubt = if steady(&board, &space, &signal) { permutation::IN_DOUBT_STEADY } else { permutation::IN_DOUBT };
-    if first.as_ref().is_some_and(|(p, ..)| *p <= doubt * strictness) {
+    if first.as_ref().is_some_and(|first| first.reaches(doubt * strictness)) {
         board.deferred().await;
     }
     let mut parts = more.chunks(PART).peekable();
     let mut within = doubt;
-    while first.as_ref().is_some_and(|(p, ..)| *p > enough && *p <= within * strictness)
+    while first.as_ref().is_some_and(|first| !first.reaches(enough) && first.p <= within * strictness)
         && let Some(part) = parts.next()
     {
         within = permutation::IN_DOUBT_STEADY;
@@ -84,7 +84,7 @@ pub async fn explain(board: Board, signal: Signal, around: Surroundings, mut gen
         });
     }
     let mut rules = RuleList { base: signal.base, rules: Vec::new() };
-    if let Some((_, value, literal)) = first.filter(|(p, ..)| *p <= enough) {
+    if let Some(First { value, literal, .. }) = first.filter(|first| first.reaches(enough)) {
         let mut when = vec![literal];
         while when.len() < DEEPEST {
             let look = |board: &Board, generator: &mut Generator| {

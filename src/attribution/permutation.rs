@@ -12,6 +12,8 @@ use crate::design::randomise::{self, Generator};
 
 /// Permutations: enough to tell p-values below [`CLEAR`] where its bar is lowered for many signals.
 const PERMUTATIONS: u32 = 3999;
+/// The p-value where none of them was as good.
+const SMALLEST: f64 = 1.0 / (PERMUTATIONS as f64 + 1.0);
 /// As good permutations after which the p-value is known well enough: it is above [`IN_DOUBT_STEADY`] by then.
 const ENOUGH: u32 = 120;
 /// Values that a noisy signal may have: more are not told apart by so few runs.
@@ -38,8 +40,30 @@ pub(super) fn strictness(signals: usize) -> f64 {
     (FAMILY / f64::from(u32::try_from(signals.max(1)).unwrap_or(u32::MAX))).min(1.0)
 }
 
+/// What the scan of a signal came to.
+#[derive(Clone, Debug)]
+pub struct First {
+    /// The smallest p-value over values, times the values tried: it may be above 1.
+    pub p: f64,
+    /// No permutation was as good.
+    pub best: bool,
+    /// The value.
+    pub value: Value,
+    /// The factor, and its levels in which the value is commoner.
+    pub literal: Literal,
+}
+
+impl First {
+    /// Whether p is at most `bar`, or as small as so many permutations can show: many values or many signals may ask for
+    /// less than that, and further runs could not show it either.
+    #[must_use]
+    pub fn reaches(&self, bar: f64) -> bool {
+        self.best || self.p <= bar
+    }
+}
+
 /// Looks for the value of a noisy signal, other than its base value, that one factor tells most about among `runs`, and
-/// for that factor's levels in which it is commoner. The p-value is the smallest over values, times the values tried.
+/// for that factor's levels in which it is commoner.
 #[must_use]
 pub fn first(
     evidence: &Evidence,
@@ -47,7 +71,7 @@ pub fn first(
     signal: &Signal,
     runs: &[usize],
     generator: &mut Generator,
-) -> Option<(f64, Value, Literal)> {
+) -> Option<First> {
     let values: BTreeSet<Value> = runs.iter().map(|run| evidence.value(*run, signal.lead())).collect();
     if values.len() < 2 || values.len() > MOST_VALUES {
         return None;
@@ -62,7 +86,7 @@ pub fn first(
             best = Some((p, split.score, value, Literal { factor: split.factor, levels: split.levels }));
         }
     }
-    best.map(|(p, _, value, literal)| (p * tried, value, literal))
+    best.map(|(p, _, value, literal)| First { p: p * tried, best: p <= SMALLEST, value, literal })
 }
 
 /// Looks for a further factor that tells about `value` among `runs`, all inside a trigger that names other factors.

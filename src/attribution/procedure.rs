@@ -370,7 +370,7 @@ impl Procedure {
             let runs: Vec<usize> = (0..self.cover_runs).filter(|run| evidence.possible(*run, lead)).collect();
             permutation::first(evidence, &self.space, signal, &runs, &mut generator)
         });
-        first.map(|(p, ..)| p.min(1.0))
+        first.map(|first| first.p.min(1.0))
     }
 
     /// Deterministic claims that a fresh run contradicts are learned once more on all data, noisy ones lose the factors
