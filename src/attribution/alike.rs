@@ -31,7 +31,7 @@ pub(super) fn set_aside(claims: &mut Vec<(Claim, Vec<usize>)>, evidence: &Eviden
     // By request and factors: how many bits each tells, and the feature that stands for its signal.
     let mut together = BTreeMap::<_, Vec<(f64, usize)>>::new();
     for (claim, _) in claims.iter().filter(|(claim, _)| claim.noisy) {
-        let Some(request) = outermost(evidence, claim.feature) else { continue };
+        let Some(request) = evidence.outermost(claim.feature) else { continue };
         let length = |rules: &RuleList| description::length(rules, evidence, space, claim.feature);
         let told = length(&RuleList { base: claim.rules.base, rules: Vec::new() }) - length(&claim.rules);
         together.entry((request, claim.factors.clone())).or_default().push((told, claim.feature));
@@ -48,19 +48,6 @@ pub(super) fn set_aside(claims: &mut Vec<(Claim, Vec<usize>)>, evidence: &Eviden
     }
     claims.retain(|(claim, _)| aside.iter().all(|alike| !alike.leads.contains(&claim.feature)));
     aside
-}
-
-/// The outermost thing that a feature stands in.
-fn outermost(evidence: &Evidence, feature: usize) -> Option<usize> {
-    // A feature is contained in ever larger things; no chain is longer than there are of them.
-    let mut of = evidence.container(feature)?;
-    for _ in 0..64 {
-        match evidence.container(of) {
-            Some(larger) => of = larger,
-            None => break,
-        }
-    }
-    Some(of)
 }
 
 #[cfg(test)]

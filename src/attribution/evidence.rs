@@ -65,6 +65,14 @@ impl Evidence {
         self.containers.get(feature).copied().flatten()
     }
 
+    /// The outermost thing that a feature stands in: a request.
+    #[must_use]
+    pub fn outermost(&self, feature: usize) -> Option<usize> {
+        // A feature is contained in ever larger things; no chain is longer than this.
+        let larger = |of: &usize| self.container(*of);
+        std::iter::successors(self.container(feature), larger).take(64).last()
+    }
+
     /// Whether a feature could have had a value in a run: what it stands in was there.
     #[must_use]
     pub fn possible(&self, run: usize, feature: usize) -> bool {

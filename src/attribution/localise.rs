@@ -31,7 +31,7 @@ const WIDE: usize = 8;
 const MOST_FAILURES: usize = 3;
 
 /// Runs that must speak for a guess, none against it, before a counterexample is believed after two runs that agree …
-const WELL_SUPPORTED: usize = 3;
+const WELL_SUPPORTED: usize = 4;
 /// … else it takes three: what shows by chance in one run of six does so twice in a row among a few dozen noisy features, and
 /// a search that follows it costs dozens of runs.
 const COPIES_IF_RARE: usize = 3;
@@ -44,7 +44,7 @@ const BELIEVED: f64 = 0.01;
 const UPSETS: usize = 2;
 /// … unless its rules explain so many runs for each: a rare perturbation must not cost what is already learned. Where
 /// nothing is explained, going on would buy one more rerun for each chance value; the noisy track looks for free.
-const RUNS_AN_UPSET: usize = 12;
+const RUNS_AN_UPSET: usize = 16;
 
 /// How an explanation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

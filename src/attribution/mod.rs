@@ -13,6 +13,7 @@ mod both;
 pub mod claim;
 pub mod confirm;
 pub mod correction;
+pub mod crowded;
 pub mod description;
 pub mod effect;
 pub mod evidence;

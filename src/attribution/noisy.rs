@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::board::Board;
+use super::crowded::Crowded;
 use super::evidence::{Evidence, Value};
 use super::localise::{Ending, Explanation};
 use super::permutation::{self, First};
@@ -18,10 +19,12 @@ use crate::design::randomise::{self, Generator};
 /// Factors of one rule.
 const DEEPEST: usize = 3;
 /// Fresh runs inside a trigger before a further factor is looked for. They are the same for all signals that name it.
-const CONTEXTS: usize = 16;
-/// … which are not paid where so many runs are inside already and not even hint at one, at this bar.
+const CONTEXTS: usize = 10;
+/// … which are not paid where so many runs are inside already and not even hint at one, at this bar, …
 const WELL_KNOWN: usize = 24;
 const HINT: f64 = 0.25;
+/// … nor where these are so many that they tell it themselves.
+const PLENTY: usize = 56;
 /// A level stands clear on one side at this log-likelihood ratio.
 const CLEAR: f64 = 2.5;
 /// Runs of one level at most, while it does not stand clear.
@@ -50,12 +53,14 @@ pub struct Surroundings {
     pub seed: u64,
     /// Signals that are looked at in this run.
     pub signals: usize,
+    /// The requests that chance plays with too much for a doubt to be followed.
+    pub crowded: Arc<Crowded>,
 }
 
 /// Explains one noisy signal from its cover runs and further ones. It asks for runs only after every deterministic signal
 /// has what it needs: what can be known for certain must not starve for what may be chance.
 pub async fn explain(board: Board, signal: Signal, around: Surroundings, mut generator: Generator) -> Explanation {
-    let Surroundings { cover, more, seed, signals } = around;
+    let Surroundings { cover, more, seed, signals, crowded } = around;
     let space = board.space();
     let strictness = permutation::strictness(signals);
     // Where what it stands in is missing, nothing can be seen of it: that is another signal's to tell.
@@ -65,6 +70,11 @@ pub async fn explain(board: Board, signal: Signal, around: Surroundings, mut gen
     let mut enough = permutation::CLEAR * strictness;
     let doubt = if steady(&board, &space, &signal) { permutation::IN_DOUBT_STEADY } else { permutation::IN_DOUBT };
     if first.as_ref().is_some_and(|first| first.reaches(doubt * strictness)) {
+        let crowd = board.with(|evidence| crowded.around(signal.lead(), evidence));
+        if crowd && first.as_ref().is_some_and(|first| !first.reaches(enough)) {
+            let rules = RuleList { base: signal.base, rules: Vec::new() };
+            return Explanation { signal, rules, ending: Ending::GivenUp, ignored: 0 };
+        }
         board.deferred().await;
     }
     let mut parts = more.chunks(PART).peekable();
@@ -96,13 +106,16 @@ pub async fn explain(board: Board, signal: Signal, around: Surroundings, mut gen
                 })
             };
             let (there, hint) = look(&board, &mut generator);
-            if there >= WELL_KNOWN && hint.is_none_or(|(p, _)| p > HINT * strictness) {
+            if there >= WELL_KNOWN && hint.as_ref().is_none_or(|(p, _)| *p > HINT * strictness) {
                 break;
             }
-            let mut drawn = randomise::generator(seed, &format!("inside {when:?}"));
-            let contexts = (0..CONTEXTS).map(|_| context(&space, &when, &mut drawn)).collect();
-            board.observe(contexts, 1, signal.lead()).await;
-            let (_, next) = look(&board, &mut generator);
+            let mut next = hint;
+            if there < PLENTY {
+                let mut drawn = randomise::generator(seed, &format!("inside {when:?}"));
+                let contexts = (0..CONTEXTS).map(|_| context(&space, &when, &mut drawn)).collect();
+                board.observe(contexts, 1, signal.lead()).await;
+                (_, next) = look(&board, &mut generator);
+            }
             let next = next.and_then(|(p, literal)| (p <= permutation::GO_DEEPER).then_some(literal));
             let Some(next) = next else { break };
             when.push(next);

@@ -9,6 +9,7 @@ use super::alike::{self, Alike};
 use super::bars::{FIRST_SHARE, MOST_CONFIRM};
 use super::board::{Board, Progress, Task, Tasks};
 use super::confirm::{Claim, Confirmation, Standing};
+use super::crowded::Crowded;
 use super::description;
 use super::evidence::{Evidence, Run, Value};
 use super::localise::{self, Ending, Explanation};
@@ -75,6 +76,8 @@ pub struct Procedure {
     cover_runs: usize,
     /// Cells that noisy signals in doubt share.
     more: Arc<[Assignment]>,
+    /// Requests that chance plays with too much for a doubt to be followed.
+    crowded: Arc<Crowded>,
     explanations: Vec<Explanation>,
     judged: Vec<Judged>,
     /// A line for each signal that is not explained; a reader must know.
@@ -131,6 +134,7 @@ impl Procedure {
             outstanding: VecDeque::new(),
             planned_of: BTreeMap::new(),
             cover_runs: 0,
+            crowded: Arc::default(),
             explanations: Vec::new(),
             judged: Vec::new(),
             unexplained: Vec::new(),
@@ -156,6 +160,7 @@ impl Procedure {
                         continue;
                     }
                     let signals = self.signals(&HashSet::new());
+                    self.crowded = Arc::new(self.board.with(|evidence| Crowded::of(&signals, evidence)));
                     self.explain(signals, 0, false);
                 }
                 Stage::Explain { mut tasks, mut leads, wave, again } => match tasks.advance(&self.board) {
@@ -254,8 +259,9 @@ impl Procedure {
         let board = self.board.clone();
         let known = known.unwrap_or(RuleList { base: signal.base, rules: Vec::new() });
         let space = Arc::clone(&self.space);
-        let (cover, more, seed) = (self.cover_runs, Arc::clone(&self.more), self.seed);
-        let around = noisy::Surroundings { cover, more, seed, signals };
+        let (cover, seed) = (self.cover_runs, self.seed);
+        let (more, crowded) = (Arc::clone(&self.more), Arc::clone(&self.crowded));
+        let around = noisy::Surroundings { cover, more, seed, signals, crowded };
         Box::pin(async move {
             if !signal.deterministic {
                 return noisy::explain(board, signal, around, generator).await;

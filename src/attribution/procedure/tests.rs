@@ -192,6 +192,39 @@ fn noise_in_a_request_that_is_not_always_sent_is_no_claim_of_its_own() {
 }
 
 #[test]
+fn what_is_clear_beside_much_chance_is_told_and_no_doubt_is_followed_there() {
+    let space = Arc::new(Space { levels: LEVELS.to_vec(), constraints: Constraints::default() });
+    let (mut cells, mut doubts) = ([0, 0], 0);
+    for (crowded, cells) in [false, true].into_iter().zip(&mut cells) {
+        for seed in 0..6 {
+            let mut chance = randomise::generator(seed, "telemetry");
+            let mut procedure = Procedure::new(Arc::clone(&space), options(), seed);
+            // Feature 0 is the request, or an empty one that nothing stands in.
+            let containers: Vec<_> = std::iter::once(None).chain([crowded.then_some(0); 33]).collect();
+            procedure.board().update(|evidence| evidence.contain(&containers));
+            while let Need::Cells(cells) = procedure.step() {
+                for cell in cells {
+                    let mut row = vec![Some(ValueId(9))];
+                    // What goes with a factor a little, and what goes with it clearly.
+                    let rate = |of: usize| if cell.levels.level(1) == 0 { 5 } else { of };
+                    row.extend((0..31).map(|_| Some(ValueId(u32::from(randomise::below(10, &mut chance) < rate(7))))));
+                    row.push(Some(ValueId(u32::from(randomise::below(6, &mut chance) < rate(0)))));
+                    row.push(Some(ValueId(u32::from(cell.levels.level(0) == 6 && cell.levels.level(3) == 2))));
+                    procedure.absorb(Some(row));
+                }
+            }
+            let told: Vec<usize> = confirmed(&procedure).iter().flat_map(|(features, _)| features.clone()).collect();
+            assert!(told.contains(&33), "seed {seed}: a needle in the same request");
+            assert!(told.contains(&32) || !crowded, "seed {seed}: what is clear, {told:?}");
+            *cells += cells_of(&procedure, Phase::Explain).len();
+            doubts += if crowded { procedure.unexplained().len() } else { 0 };
+        }
+    }
+    assert!(cells[1] * 4 < cells[0] * 3, "{cells:?}");
+    assert!(doubts > 0, "and what was in doubt is said to be unexplained");
+}
+
+#[test]
 fn lost_cells_end_the_run_without_a_claim() {
     let space = Arc::new(Space { levels: vec![2, 2], constraints: Constraints::default() });
     let mut procedure = Procedure::new(space, options(), 1);
