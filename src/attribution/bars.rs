@@ -14,7 +14,8 @@ pub(super) const FACTOR_ALPHA: f64 = 0.05;
 /// Where a claim that chance has a part in is given up: so many coins, and E below this.
 pub(super) const FUTILE: [(usize, f64); 3] = [(12, 0.05), (30, 1.0), (56, 3.0)];
 
-/// Coins of one factor after which a claim that is confirmed waits for it no longer, unless it is well on its way.
+/// Coins of one factor after which a confirmed claim in a crowded request waits for it no longer, unless it is well on its
+/// way.
 pub(super) const TIRING: u32 = 24;
 
 /// What each of `factors` factors' E has to reach, in a claim whose own E has to reach `threshold`.

@@ -27,6 +27,8 @@ pub struct Claim {
     pub factors: Vec<usize>,
     /// Whether chance is part of the claim (bets are hedged then).
     pub noisy: bool,
+    /// Whether it is about something in a request that chance plays with a lot (see [`super::crowded`]).
+    pub crowded: bool,
     /// E of the claim: from all coins of a run on its factors, taken together.
     pub e: f64,
     /// E of each factor, aligned with `factors`.
@@ -81,6 +83,7 @@ impl Claim {
             factors: factors.clone(),
             rules,
             noisy,
+            crowded: false,
             e: 1.0,
             e_factor: vec![1.0; factors.len()],
             coins: vec![0; factors.len()],
@@ -195,11 +198,12 @@ impl Claim {
         self.e_factor[at] >= bars::of_a_factor(self.factors.len(), threshold)
     }
 
-    /// Whether so many coins brought a factor less than half of the way (as bets multiply): how often a value shows depends
-    /// on it a little at most, and what is left would cost more than all others together. It stays suggested, if anything.
+    /// Whether, in a crowded request, so many coins brought a factor less than half of the way (as bets multiply): how often
+    /// a value shows depends on it a little at most, and what is left would cost more than all others together. It stays
+    /// suggested, if anything.
     fn weak(&self, at: usize, threshold: f64) -> bool {
         let bar = bars::of_a_factor(self.factors.len(), threshold);
-        self.noisy && self.coins[at] >= bars::TIRING && self.e_factor[at] < bar.sqrt()
+        self.noisy && self.crowded && self.coins[at] >= bars::TIRING && self.e_factor[at] < bar.sqrt()
     }
 
     /// The factors confirmed by their own coins, as flags aligned with `factors`.
@@ -371,13 +375,14 @@ mod tests {
         (claim.e, claim.e_factor) = (300.0, vec![60.0, 5.0]);
         claim.judge(200.0);
         assert_eq!(claim.standing, Standing::Live, "its second factor needs more coins");
-        for (noisy, coins, e, standing) in [
-            (true, 24, 5.0, Standing::Confirmed),
-            (true, 23, 5.0, Standing::Live),
-            (true, 24, 7.0, Standing::Live),
-            (false, 24, 5.0, Standing::Live),
+        for (noisy, crowded, coins, e, standing) in [
+            (true, true, 24, 5.0, Standing::Confirmed),
+            (true, true, 23, 5.0, Standing::Live),
+            (true, true, 24, 7.0, Standing::Live),
+            (true, false, 24, 5.0, Standing::Live),
+            (false, true, 24, 5.0, Standing::Live),
         ] {
-            let mut tired = Claim { noisy, coins: vec![9, coins], e_factor: vec![60.0, e], ..claim.clone() };
+            let mut tired = Claim { noisy, crowded, coins: vec![9, coins], e_factor: vec![60.0, e], ..claim.clone() };
             tired.judge(200.0);
             assert_eq!(tired.standing, standing, "{coins} coins that make {e}");
             assert_eq!(tired.confirmed_factors(200.0), [true, false], "suggested at most");

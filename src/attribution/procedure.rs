@@ -337,7 +337,11 @@ impl Procedure {
             if noisy && self.follows(done.signal.lead(), &rules) {
                 continue;
             }
-            let claim = self.board.with(|evidence| Claim::new(done.signal.lead(), rules, noisy, evidence));
+            let claim = self.board.with(|evidence| {
+                let mut claim = Claim::new(done.signal.lead(), rules, noisy, evidence);
+                claim.crowded = self.crowded.around(claim.feature, evidence);
+                claim
+            });
             claims.push((claim, done.signal.features.clone()));
         }
         self.alike.extend(self.board.with(|evidence| alike::set_aside(&mut claims, evidence, &self.space)));
