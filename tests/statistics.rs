@@ -175,6 +175,24 @@ fn the_scan_over_factors_is_near_exact_enumeration() {
     }
 }
 
+#[test]
+fn what_no_permutation_reaches_passes_every_bar_however_many_values_were_tried() {
+    let scan = |value: fn(u16) -> u32| {
+        let evidence = evidence((0..64_u16).map(|run| (vec![run % 2], value(run))));
+        let signal = Signal { features: vec![0], base: Some(ValueId(0)), deterministic: false, values: 4 };
+        let all: Vec<usize> = (0..64).collect();
+        permutation::first(&evidence, &space(&[2]), &signal, &all, &mut randomise::generator(3, "permutations"))
+            .unwrap()
+    };
+    // Three values beside the base one: the p-value of a perfect split is thrice 1/4000.
+    let clear = scan(|run| if run % 2 == 1 { 1 } else { [0, 0, 2, 3][usize::from(run / 2 % 4)] });
+    assert!((clear.p - 3.0 / 4000.0).abs() < 1e-9, "{}", clear.p);
+    assert!(clear.reaches(1e-6));
+    let chance = scan(|run| u32::from(run / 2 % 4));
+    assert!(chance.p > 0.05 && !chance.reaches(0.05), "{}", chance.p);
+    assert!(chance.reaches(chance.p), "its own p is a bar that it reaches");
+}
+
 /// The p-value of the scan for one factor of two levels.
 fn permutation_p(inside: (f64, f64), outside: (f64, f64), seed: u64) -> f64 {
     let mut runs = Vec::new();
