@@ -2,7 +2,7 @@
 //!
 //! Also the [`Record`], which pairs a cell with its capture or with the engine's failure to run it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,21 +10,27 @@ use serde::{Deserialize, Serialize};
 use crate::cell::{Cell, CellId};
 
 /// Bytes of a body, known by their SHA-256. The bytes are shared, so that equal bodies may cost memory once.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Body {
-    /// Lower-case hex SHA-256 of `bytes`.
-    pub sha256: String,
     /// The bytes as they stood on the wire (after TLS and chunked framing, before any content decoding).
     pub bytes: Arc<Vec<u8>>,
+    /// Taken when it is first asked for: where bodies are stored, on as many threads as there are, and not where they come
+    /// in. What is redacted before is never asked.
+    digest: Arc<OnceLock<String>>,
 }
 
 impl Body {
-    /// Takes bytes and computes their digest.
+    /// Takes bytes.
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { bytes: Arc::new(bytes.into()), digest: Arc::default() }
+    }
+
+    /// Lower-case hex SHA-256 of the bytes.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
         use sha2::Digest as _;
-        let bytes = bytes.into();
-        Self { sha256: hex::encode(sha2::Sha256::digest(&bytes)), bytes: Arc::new(bytes) }
+        self.digest.get_or_init(|| hex::encode(sha2::Sha256::digest(self.bytes.as_slice())))
     }
 
     /// The body as text, invalid sequences replaced.
@@ -34,6 +40,14 @@ impl Body {
     }
 }
 
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Body {}
+
 impl Default for Body {
     fn default() -> Self {
         Self::new(Vec::new())
@@ -42,7 +56,7 @@ impl Default for Body {
 
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Body({} bytes, sha256 {})", self.bytes.len(), &self.sha256[..12.min(self.sha256.len())])
+        write!(f, "Body({} bytes, sha256 {:.12})", self.bytes.len(), self.sha256())
     }
 }
 

@@ -297,7 +297,10 @@ async fn a_target_is_built_once_with_its_scripts_run_in_a_closed_build() {
     let facts = engine.target();
     assert_eq!(facts.executable.as_deref(), Some("/opt/target/lib/agent"), "links are followed");
     let body = "#!/bin/sh\ncat \"$(dirname \"$0\")/../made\"\nchanged\n";
-    assert_eq!(facts.executable_sha256, Some(parallax::capture::Body::new(body.as_bytes().to_vec()).sha256));
+    assert_eq!(
+        facts.executable_sha256,
+        Some(parallax::capture::Body::new(body.as_bytes().to_vec()).sha256().to_owned())
+    );
     let mut asks = job(&["sh", "-c", "sh /opt/target/lib/agent; touch /opt/target/x || echo closed"]);
     asks.environment.variables.insert(String::from("PATH"), String::from("/opt/target/bin:/usr/bin:/bin"));
     let capture = engine.run(0, &asks).await.unwrap();

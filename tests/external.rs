@@ -221,6 +221,47 @@ fn what_goes_with_a_text_or_a_request_is_told_with_it_and_a_blank_line_alone_is_
     assert_eq!(told("blank"), [of("covert", "base_url"), of("overt", "region")]);
 }
 
+/// An agent with a telemetry of thirty numbers that are coins, and a word in it that some runs in Tokyo have, at the rate
+/// that is its argument: a request that is crowded.
+const TELEMETRY: &str = r#"
+import json, random, sys
+rate = float(sys.argv[1])
+for line in sys.stdin:
+    question = json.loads(line)
+    cell, levels = question["cell"], question["environment"]
+    chance = random.Random(f"{question['seed']} {cell}")
+    values = {f"m{n:02}": chance.choice([10, 20]) for n in range(30)}
+    shows = levels["timezone"] == "Asia/Tokyo" and chance.random() < rate
+    values["mode"] = "slow" if shows else "fast"
+    bodies = [("/v1/messages", {"system": "You are an agent."}), ("/telemetry", values)]
+    exchanges = [{
+        "at": 0.4 + n / 10,
+        "target": target,
+        "headers": [["Host", "api.vendor.example"], ["Content-Type", "application/json"]],
+        "body": json.dumps(body),
+    } for n, (target, body) in enumerate(bodies)]
+    print(json.dumps({"cell": cell, "exit": 0, "seconds": 1.0, "exchanges": exchanges}), flush=True)
+"#;
+
+#[test]
+fn what_shows_seldom_in_a_crowded_request_is_found_or_said_to_be_unexplained() {
+    let Some(place) = program::simulated(SCENARIO) else { return };
+    let place = place.path();
+    std::fs::write(place.join("telemetry.py"), TELEMETRY).unwrap();
+    // The place is named by what it is, in the findings and in what the design could have missed.
+    let (mut found, mut unexplained) = (0, 0);
+    for seed in ["1", "2", "3", "4", "5", "6"] {
+        run(place, "python3 telemetry.py 0.35", seed, &["--seed", seed]);
+        let is_it = |text: String| text.contains("/telemetry") && text.contains("mode");
+        let is_found = open(place, seed).iter().any(|finding| is_it(finding.to_string()));
+        let power = json(place, &format!("{seed}/findings.json"))["power"]["unexplained"].clone();
+        let is_listed = power.as_array().unwrap().iter().any(|line| is_it(line.to_string()));
+        (found, unexplained) = (found + u32::from(is_found), unexplained + u32::from(is_listed && !is_found));
+    }
+    assert_eq!(found + unexplained, 6, "{found} found, {unexplained} said to be unexplained");
+    assert!(unexplained > 0);
+}
+
 #[test]
 fn what_a_run_stored_of_its_cells_is_what_its_records_show() {
     let Some(place) = program::simulated(SCENARIO) else { return };

@@ -50,6 +50,9 @@ impl Load {
             .map(|_| {
                 let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
                 socket.set_nodelay(true).unwrap();
+                // A prompt is written in one go, and the next connection is looked at: a load that waits for the one that
+                // is measured to read would measure how soon each wakes the other.
+                socket2::SockRef::from(&socket).set_send_buffer_size(4 * self.prompt).unwrap();
                 socket
             })
             .collect();

@@ -1,4 +1,4 @@
-//! mitmproxy, in reverse mode, answering by itself.
+//! mitmproxy, in reverse mode, answering by itself and writing what it saw.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ impl Peer {
             .arg(format!("reverse:http://127.0.0.1:9@{}", ports[0]))
             .arg("--mode")
             .arg(format!("reverse:https://127.0.0.1:9@{}", ports[1]))
-            .args(["--set", "connection_strategy=lazy", "--set"])
+            .args(["-w", "/dev/null", "--set", "connection_strategy=lazy", "--set"])
             .arg(format!("confdir={}", folder.path().display()))
             .arg("-s")
             .arg(folder.path().join("answer.py"))

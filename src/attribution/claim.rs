@@ -166,7 +166,7 @@ impl Claim {
         let settled = |at| self.factor_confirmed(at, threshold) || self.weak(at, threshold);
         if self.e >= threshold && (0..self.factors.len()).all(settled) {
             self.standing = Standing::Confirmed;
-        } else if self.futile() {
+        } else if self.futile() || self.tiring(threshold) {
             self.standing = if self.e >= threshold { Standing::Confirmed } else { Standing::Futile };
         }
     }
@@ -192,18 +192,24 @@ impl Claim {
         }
     }
 
+    /// The same of the whole claim: where chance plays with hundreds of values, some go with a factor a little, and one of
+    /// them could take all coins that there are.
+    fn tiring(&self, threshold: f64) -> bool {
+        let runs = u32::try_from(self.course.len()).unwrap_or(u32::MAX);
+        self.noisy && self.crowded && self.e < threshold && bars::tires(runs, self.e, threshold)
+    }
+
     /// Whether the factor's own E shows that the value depends on it, given the claim: `E_i ≥ |S|/α`, with the α share
     /// that the claim's threshold implies.
     fn factor_confirmed(&self, at: usize, threshold: f64) -> bool {
         self.e_factor[at] >= bars::of_a_factor(self.factors.len(), threshold)
     }
 
-    /// Whether, in a crowded request, so many coins brought a factor less than half of the way (as bets multiply): how often
-    /// a value shows depends on it a little at most, and what is left would cost more than all others together. It stays
-    /// suggested, if anything.
+    /// Whether, in a crowded request, a factor's coins have not brought it far: how often a value shows depends on it a
+    /// little at most, and what is left would cost more than all others together. It stays suggested, if anything.
     fn weak(&self, at: usize, threshold: f64) -> bool {
         let bar = bars::of_a_factor(self.factors.len(), threshold);
-        self.noisy && self.crowded && self.coins[at] >= bars::TIRING && self.e_factor[at] < bar.sqrt()
+        self.noisy && self.crowded && bars::tires(self.coins[at], self.e_factor[at], bar)
     }
 
     /// The factors confirmed by their own coins, as flags aligned with `factors`.

@@ -112,6 +112,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::attribution::bars;
     use crate::attribution::evidence::{Evidence, Run};
     use crate::attribution::rule::{Literal, Rule, RuleList};
     use crate::cell::{Cell, CellId, Phase};
@@ -128,7 +129,7 @@ mod tests {
         Space { levels: vec![3, 2, 2], constraints: Constraints::default() }
     }
 
-    fn history(value: impl Fn(&Assignment) -> Value) -> Evidence {
+    fn history(mut value: impl FnMut(&Assignment) -> Value) -> Evidence {
         let mut evidence = Evidence::default();
         for n in 0..24_u16 {
             let levels = Assignment(vec![n % 3, n / 3 % 2, n / 6 % 2]);
@@ -188,5 +189,35 @@ mod tests {
         let (confirmation, runs) = play(confirmation, |cell| Some(ValueId(u32::from(cell.level(0) == 1))));
         assert_eq!(confirmation.claims()[0].standing, Standing::Futile);
         assert!(runs < 40, "{runs}");
+    }
+
+    #[test]
+    fn in_a_crowded_request_only_what_gets_on_is_given_coins() {
+        let of_ten = |n: usize, chance: &mut Generator| Some(ValueId(u32::from(randomise::below(10, chance) < n)));
+        let (mut longest, mut confirmed) = ([0, 0], [0, 0]);
+        for seed in 0..30 {
+            for crowded in [false, true] {
+                // One that goes with the factor a little, and one that does so clearly.
+                for (rates, clear) in [([4, 6], false), ([1, 9], true)] {
+                    let mut chance = randomise::generator(seed, "agent");
+                    let mut agent = |cell: &Assignment| of_ten(rates[usize::from(cell.level(0) == 1)], &mut chance);
+                    let evidence = history(&mut agent);
+                    let mut claim = claim_on(0, &evidence);
+                    (claim.noisy, claim.crowded) = (true, crowded);
+                    let coins = randomise::generator(seed, "coins");
+                    let (confirmation, runs) = play(Confirmation::new(vec![claim], 0.04, 120, coins), agent);
+                    if clear {
+                        confirmed[usize::from(crowded)] +=
+                            u32::from(confirmation.claims()[0].standing == Standing::Confirmed);
+                    } else {
+                        longest[usize::from(crowded)] = runs.max(longest[usize::from(crowded)]);
+                    }
+                }
+            }
+        }
+        // A round that is under way is run to its end.
+        assert!(longest[1] <= 2 * bars::TIRING as usize + WIDEST_ROUND, "{longest:?}");
+        assert!(longest[0] > longest[1] + 20, "{longest:?}");
+        assert!(confirmed[0] >= 28 && confirmed[1] + 1 >= confirmed[0], "{confirmed:?}");
     }
 }

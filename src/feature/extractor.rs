@@ -334,7 +334,8 @@ fn contexts(levels: &Arc<Levels>, learned: &[(Assignment, Capture)]) -> Vec<Cont
 /// Orders captures, the fullest first, by nothing but their contents.
 fn fullness(capture: &Capture) -> (std::cmp::Reverse<(usize, usize)>, Vec<String>) {
     let bytes = capture.exchanges.iter().map(|exchange| exchange.body.bytes.len()).sum();
-    let digests = capture.exchanges.iter().map(|e| format!("{} {} {:?}", e.body.sha256, e.target, e.headers)).collect();
+    let digests =
+        capture.exchanges.iter().map(|e| format!("{} {} {:?}", e.body.sha256(), e.target, e.headers)).collect();
     (std::cmp::Reverse((capture.exchanges.len(), bytes)), digests)
 }
 

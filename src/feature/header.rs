@@ -1,5 +1,5 @@
 //! **Headers** of a request as leaves: value, case of the name, order of names. Lists are split into items, so that one
-//! item more is one slot more.
+//! item more is one slot more, and what stands between the items is a leaf of its own, so that it is nothing else.
 
 use super::leaf::{Leaf, numbered};
 use super::{Channel, FeatureKind};
@@ -13,7 +13,15 @@ pub(super) fn leaves(headers: &[(String, String)], length: usize, request: &str,
         let text = match name.as_str() {
             // What follows from the body is no news.
             "content-length" if value.trim() == length.to_string() => String::from("the body's length"),
-            _ => items(value).unwrap_or_else(|| value.clone()),
+            _ => match items(value) {
+                Some((items, between)) => {
+                    let place = format!("{place} \u{b7} between the items");
+                    let address = format!("{address} separators");
+                    out.push(Leaf::text(Channel::Header, FeatureKind::Text, address, place, between));
+                    items
+                }
+                None => value.clone(),
+            },
         };
         out.push(Leaf::text(Channel::Header, FeatureKind::Text, address.clone(), place.clone(), text));
         let case = format!("{place} \u{b7} case");
@@ -29,13 +37,22 @@ pub(super) fn leaves(headers: &[(String, String)], length: usize, request: &str,
     out.push(Leaf::order(Channel::HeaderOrder, format!("header {request} order"), place, names));
 }
 
-/// A list of words with commas between, one a line.
-fn items(value: &str) -> Option<String> {
+/// A list of words with commas between, one a line, and what stands between them: once if it is everywhere the same, else
+/// one a line. The first item has no space before it, whichever it is: spaces that stayed with the items would make an
+/// item another where the one before it goes.
+fn items(value: &str) -> Option<(String, String)> {
     let items: Vec<&str> = value.split(',').collect();
-    let word = |item: &str| !item.is_empty() && !item.contains(char::is_whitespace);
-    // The space before an item stays: it may be there or not.
-    let is_list = items.len() > 1 && items.iter().all(|item| word(item.strip_prefix(' ').unwrap_or(item)));
-    is_list.then(|| items.join("\n"))
+    let is_word = |item: &str| !item.is_empty() && !item.contains(char::is_whitespace);
+    let (first, rest) = items.split_first()?;
+    if rest.is_empty() || !is_word(first) || !rest.iter().all(|item| is_word(item.strip_prefix(' ').unwrap_or(item))) {
+        return None;
+    }
+    let mut between: Vec<&str> = rest.iter().map(|item| if item.starts_with(' ') { ", " } else { "," }).collect();
+    if between.iter().all(|other| *other == between[0]) {
+        between.truncate(1);
+    }
+    let words: Vec<&str> = items.iter().map(|item| item.trim_start()).collect();
+    Some((words.join("\n"), between.join("\n")))
 }
 
 #[cfg(test)]
@@ -44,7 +61,12 @@ mod tests {
 
     #[test]
     fn splits_lists_only() {
-        assert_eq!(items("a-1,b-2, c").as_deref(), Some("a-1\nb-2\n c"));
+        let list = |words: &str, between: &str| Some((words.to_owned(), between.to_owned()));
+        assert_eq!(items("a-1,b-2, c"), list("a-1\nb-2\nc", ",\n, "));
+        assert_eq!(items("br, gzip, deflate"), list("br\ngzip\ndeflate", ", "));
+        assert_eq!(items("gzip, deflate"), list("gzip\ndeflate", ", "));
+        assert_eq!(items("gzip,deflate"), list("gzip\ndeflate", ","));
+        assert_eq!(items(" a,b"), None);
         assert_eq!(items("agent-cli/2 (external, cli)"), None);
         assert_eq!(items("Sat, 21 Nov 2026 04:09:11 GMT"), None);
         assert_eq!(items("one"), None);

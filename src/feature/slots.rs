@@ -101,7 +101,7 @@ impl Slots {
 
 fn digest(exchange: &Exchange) -> u64 {
     let mut hasher = DefaultHasher::new();
-    exchange.body.sha256.hash(&mut hasher);
+    exchange.body.sha256().hash(&mut hasher);
     exchange.headers.hash(&mut hasher);
     hasher.finish()
 }

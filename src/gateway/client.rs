@@ -215,7 +215,7 @@ impl Drop for GatewayClient {
 /// What the reader has for us.
 #[derive(Debug)]
 enum Heard {
-    /// A request, its body's digest taken: that is work for while requests come, not for when the cell has ended.
+    /// A request.
     Exchange { cell: String, exchange: Exchange },
     /// Anything else.
     Report(Report),

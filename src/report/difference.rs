@@ -341,7 +341,7 @@ fn head_lines(exchange: &Exchange) -> Vec<String> {
 
 /// Two bodies as lines: as indented JSON where both are JSON and differ in that form, else as they are.
 fn bodies(left: &Body, right: &Body) -> (Vec<String>, Vec<String>) {
-    if left.sha256 == right.sha256 {
+    if left == right {
         return (Vec::new(), Vec::new());
     }
     if let (Some(one), Some(other)) = (pretty(left), pretty(right))
@@ -365,7 +365,7 @@ fn pretty(body: &Body) -> Option<Vec<String>> {
 fn raw(body: &Body) -> Vec<String> {
     match std::str::from_utf8(&body.bytes) {
         Ok(text) => text.split_inclusive('\n').map(|line| line.strip_suffix('\n').unwrap_or(line).to_owned()).collect(),
-        Err(_) => vec![format!("({} bytes that are no text, sha256 {})", body.bytes.len(), body.sha256)],
+        Err(_) => vec![format!("({} bytes that are no text, sha256 {})", body.bytes.len(), body.sha256())],
     }
 }
 

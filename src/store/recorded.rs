@@ -308,7 +308,7 @@ fn body(folder: &Path, stored: &StoredBody<'_>) -> Result<Body, StoreError> {
         unframe(&fs::read(&path)?).map_err(|error| damaged(&error.to_string()))?
     };
     let body = Body::new(bytes);
-    if body.sha256 != *stored.sha256 {
+    if body.sha256() != stored.sha256 {
         return Err(damaged("its content has another digest"));
     }
     Ok(body)

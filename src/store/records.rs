@@ -173,10 +173,10 @@ impl Packer {
         let bodies =
             capture.exchanges.iter().flat_map(|exchange| [Some(&exchange.body), exchange.head.as_ref()]).flatten();
         for body in bodies.chain([&capture.stdout, &capture.stderr]).filter(|body| !body.bytes.is_empty()) {
-            if self.lock().contains(&body.sha256) {
+            if self.lock().contains(body.sha256()) {
                 continue;
             }
-            let path = body_path(&self.0.folder, &body.sha256);
+            let path = body_path(&self.0.folder, body.sha256());
             let frame = frame(&body.bytes)?;
             match std::fs::File::options().write(true).create_new(true).open(&path) {
                 // No record names it yet: should we be killed now, what is torn here belongs to none.
@@ -189,7 +189,7 @@ impl Packer {
                 }
                 Err(error) => return Err(error.into()),
             }
-            self.lock().insert(body.sha256.clone());
+            self.lock().insert(body.sha256().to_owned());
         }
         Ok(())
     }
@@ -238,7 +238,7 @@ impl<'a> StoredCapture<'a> {
 
 impl<'a> StoredBody<'a> {
     fn of(body: &'a Body) -> Self {
-        Self { sha256: Cow::Borrowed(&body.sha256), bytes: body.bytes.len() }
+        Self { sha256: Cow::Borrowed(body.sha256()), bytes: body.bytes.len() }
     }
 }
 
@@ -464,7 +464,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let record = records_of_one();
         write(place.path(), std::slice::from_ref(&record));
-        let path = body_path(place.path(), &Body::new(&b"hello"[..]).sha256);
+        let path = body_path(place.path(), Body::new(&b"hello"[..]).sha256());
         std::fs::write(path, frame(b"jello").unwrap()).unwrap();
         let error = read(place.path()).unwrap_err();
         assert!(error.to_string().contains("another digest"), "{error}");
@@ -476,7 +476,7 @@ mod tests {
         let mut writer = RecordWriter::open(place.path(), 0).unwrap();
         let mut record = records_of_one();
         let body = Body::new(&b"hello again"[..]);
-        std::fs::write(body_path(place.path(), &body.sha256), &frame(&body.bytes).unwrap()[..7]).unwrap();
+        std::fs::write(body_path(place.path(), body.sha256()), &frame(&body.bytes).unwrap()[..7]).unwrap();
         if let Ok(capture) = &mut record.outcome {
             Arc::make_mut(capture).stderr = body;
         }

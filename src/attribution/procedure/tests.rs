@@ -420,3 +420,41 @@ fn a_claim_that_chance_has_a_part_in_says_how_it_was_screened() {
     // None of 3,999 permutations is as good, and one value was tried: 1/4,000. What is certain was not screened.
     assert_eq!(screened, [(0, None), (1, Some(0.00025))]);
 }
+
+#[test]
+fn what_shows_now_and_then_is_not_swept_as_an_interaction() {
+    let mut cells = 0;
+    for seed in 0..12 {
+        let mut chance = randomise::generator(seed, "now and then");
+        let procedure = run(&LEVELS, seed, |c| {
+            let inside = c[1] > 1 && c[0] > 2;
+            (0..3).map(|_| u32::from(inside && randomise::below(10, &mut chance) < 7)).collect()
+        });
+        cells += cells_of(&procedure, Phase::Explain).len();
+    }
+    // Without a second look at the cells that its sweep would start from it was 757.
+    assert!(cells <= 660, "{cells} cells of twelve agents");
+}
+
+#[test]
+fn no_cells_are_asked_for_where_so_many_runs_tell_a_further_factor() {
+    let (mut cells, mut both) = (0, 0);
+    for seed in 0..12 {
+        let mut chance = randomise::generator(seed, "plenty");
+        let options = DesignOptions { minimum_rows: 160, ..options() };
+        let procedure = run_without(
+            &[2, 2, 3, 4, 5],
+            options,
+            seed,
+            |_| false,
+            |c| {
+                let rate = if c[0] == 1 && c[1] == 1 { 17 } else { 1 };
+                vec![u32::from(randomise::below(20, &mut chance) < rate)]
+            },
+        );
+        cells += cells_of(&procedure, Phase::Explain).len();
+        both += confirmed(&procedure).iter().filter(|(_, rules)| rules.factors() == [0, 1]).count();
+    }
+    assert_eq!(both, 12);
+    assert!(cells <= 24, "{cells} cells of twelve agents");
+}
