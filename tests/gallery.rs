@@ -1,7 +1,8 @@
 //! The **gallery**: every scenario plans, every committed summary has its scenario and stays within what may be published,
-//! the tables say what the summaries say; one agent is captured for real, and one summary is made again.
+//! the tables say what the summaries say; two agents are captured for real, one of them led through a tool call, and one
+//! summary is made again.
 //!
-//! The last two need npm and the embedded engine; where they are missing each says so and passes, unless `PARALLAX_REQUIRE` names them.
+//! The last three need npm and the embedded engine; where they are missing each says so and passes, unless `PARALLAX_REQUIRE` names them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -200,15 +201,12 @@ fn a_summary_is_made_again_by_its_command() {
     assert_eq!(ids(&found["findings"]), ids(&summary["run"]["findings"]), "{command}");
 }
 
-/// A published agent in a few cells: not enough for a finding, enough to see that its prompt arrives.
-#[test]
-fn a_published_agent_is_captured() {
-    if !npm_agents_run() {
-        return;
-    }
+/// Runs a scenario in a few cells, which are not enough for a finding, and gives the requests of its baseline whose
+/// address ends so.
+fn captured(scenario: &str, ending: &str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let scenario = text(&root().join("scenarios/codex.toml"));
+    let scenario = text(&root().join("scenarios").join(scenario));
     let few = ["--quick", "--budget", "6", "--replicates", "2", "--set", "design.minimum_rows=0"];
     let mut arguments = vec!["run", &scenario, "--engine", "embedded", "--seed", "1", "-q", "--out"];
     let place = text(&out);
@@ -219,10 +217,43 @@ fn a_published_agent_is_captured() {
     assert_eq!(code(&output), 3, "{}", shown(&output));
     let findings = json(&out.join("findings.json"));
     assert_eq!(findings["cells"]["observed"], findings["cells"]["planned"]);
-    let output = parallax(&["export", &place, "--har", "--cell", "c0000"]);
+    let plan = std::fs::read_to_string(out.join("plan.jsonl")).unwrap();
+    let cells = plan.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let is_baseline = |cell: &Value| cell["levels"].as_array().unwrap().iter().all(|level| level == 0);
+    let baseline = cells.into_iter().find(is_baseline).unwrap();
+    let output = parallax(&["export", &place, "--har", "--cell", baseline["id"].as_str().unwrap()]);
     let archive: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let asked = |entry: &&Value| entry["request"]["url"].as_str().unwrap().ends_with("/v1/responses");
-    let request = archive["log"]["entries"].as_array().unwrap().iter().find(asked).unwrap();
-    let prompt = request["request"]["postData"]["text"].as_str().unwrap();
+    let requests = archive["log"]["entries"].as_array().unwrap().iter().map(|entry| &entry["request"]);
+    let asked =
+        requests.filter(|request| request["url"].as_str().unwrap().split('?').next().unwrap().ends_with(ending));
+    asked.map(|request| request["postData"]["text"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// A published agent's prompt arrives.
+#[test]
+fn a_published_agent_is_captured() {
+    if !npm_agents_run() {
+        return;
+    }
+    let prompts = captured("codex.toml", "/v1/responses");
+    let prompt = prompts.first().unwrap();
     assert!(prompt.contains("Reply with OK.") && prompt.len() > 4096, "{} bytes", prompt.len());
+}
+
+/// A published agent that is told no base URL is met at its vendor's own host, runs the command that the script asks for, and
+/// sends what came of it.
+#[test]
+fn a_published_agent_is_led_through_a_tool_call_at_its_vendors_own_host() {
+    if !npm_agents_run() {
+        return;
+    }
+    let prompts = captured("claude-code-turns.toml", "api.anthropic.com/v1/messages");
+    let told = |prompt: &&String| prompt.contains("ls | wc -l") && prompt.contains("tool_result");
+    let prompt = prompts.iter().find(told).unwrap_or_else(|| panic!("{} prompts, none after a tool", prompts.len()));
+    let prompt: Value = serde_json::from_str(prompt).unwrap();
+    let last = prompt["messages"].as_array().unwrap().last().unwrap();
+    let result = last["content"].as_array().unwrap().iter().find(|part| part["type"] == "tool_result").unwrap();
+    // What `ls | wc -l` prints.
+    let printed = result["content"].as_str().unwrap().lines().last().unwrap();
+    assert!(printed.trim().parse::<u32>().is_ok(), "{result}");
 }

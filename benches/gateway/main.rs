@@ -35,7 +35,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Bytes of one prompt.
 const PROMPT: usize = 100 * 1024;
-/// Connections at once, each kept alive.
+/// Connections at once, each kept alive: enough for neither side to wait for the load.
 const CONNECTIONS: usize = 16;
 /// Requests that these carry before they are closed and opened anew: a cell of the gateway's, whose bodies are kept to its
 /// end.
@@ -43,7 +43,7 @@ const REQUESTS: usize = 1000;
 /// How often that is done in one round, so that a round takes either side about as long.
 const GATEWAY_CELLS: usize = 10;
 const PEER_CELLS: usize = 1;
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 15;
 
 /// One round.
 struct Round {
@@ -58,6 +58,10 @@ struct Round {
 impl Round {
     fn per_second(&self) -> f64 {
         self.requests as f64 / self.seconds
+    }
+
+    fn cpu_each(&self) -> f64 {
+        self.cpu / self.requests as f64
     }
 }
 
@@ -199,10 +203,21 @@ async fn compare() {
                 theirs.extend(other);
             }
         }
-        let speed = row("gateway", transport, &mut ours);
-        if !theirs.is_empty() {
-            let other = row("mitmproxy", transport, &mut theirs);
-            println!("| ratio | {transport} | {:.1} × | | {:.1} × | |", speed.0 / other.0, other.1 / speed.1);
+        // Of one round with the same round: what the machine's speed does meanwhile falls on both.
+        let ratios = |of: fn(&Round, &Round) -> f64| {
+            let mut ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(own, other)| of(own, other)).collect();
+            ratios.sort_by(f64::total_cmp);
+            ratios
+        };
+        let speeds = ratios(|own, other| own.per_second() / other.per_second());
+        let costs = ratios(|own, other| other.cpu_each() / own.cpu_each());
+        row("gateway", transport, &mut ours);
+        if let ([least, .., most], [cheapest, .., dearest]) = (&speeds[..], &costs[..]) {
+            row("mitmproxy", transport, &mut theirs);
+            let [speed, cost] = [&speeds, &costs].map(|ratios| ratios[ratios.len() / 2]);
+            println!(
+                "| ratio | {transport} | {speed:.1} × ({least:.1} to {most:.1}) | | {cost:.1} × ({cheapest:.1} to {dearest:.1}) | |"
+            );
         }
     }
     if peer.is_none() {
@@ -210,12 +225,11 @@ async fn compare() {
     }
 }
 
-/// Prints the round in the middle; gives requests a second and CPU a request.
-fn row(who: &str, transport: &str, rounds: &mut [Round]) -> (f64, f64) {
+/// Prints the round in the middle.
+fn row(who: &str, transport: &str, rounds: &mut [Round]) {
     rounds.sort_by(|a, b| a.per_second().total_cmp(&b.per_second()));
     let middle = &rounds[rounds.len() / 2];
     let megabytes = middle.per_second() * PROMPT as f64 / 1e6;
     let [cpu, all] = [middle.cpu, middle.all].map(|seconds| seconds * 1e3 / middle.requests as f64);
     println!("| {who} | {transport} | {:.0} | {megabytes:.0} | {cpu:.2} | {all:.2} |", middle.per_second());
-    (middle.per_second(), cpu)
 }
