@@ -115,8 +115,9 @@ fn moment(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<(usize, F
             let time = time(lexemes, i).map(|time| (time, false));
             time.or_else(|| Some((name_time(lexemes, i)?, true))).map(|(time, in_name)| (joint, time, in_name))
         }) {
-            // In a file's name a number behind the time is no offset.
+            // In a file's name a single number behind the time is no offset.
             let zone = zone(lexemes, time.next).filter(|(.., format)| !in_name || format == "Z");
+            let zone = zone.or_else(|| name_zone(lexemes, time.next).filter(|_| in_name));
             let (offset, zone_next, zone_end, zone) = zone.unwrap_or((None, time.next, time.end, String::new()));
             let readings = dates
                 .iter()
@@ -466,6 +467,22 @@ fn zone(lexemes: &Lexemes<'_>, at: usize) -> Option<(Option<i32>, usize, usize, 
     if name.is_empty() { None } else { Some((Some(0), i, lexemes.end(i - 1)?, format!("{space}{name}"))) }
 }
 
+/// `+09-00`, as an offset stands in a file's name.
+fn name_zone(lexemes: &Lexemes<'_>, at: usize) -> Option<(Option<i32>, usize, usize, String)> {
+    let sign = match lexemes.gap(at)? {
+        "+" => 1,
+        "-" => -1,
+        _ => return None,
+    };
+    let between = lexemes.gap(at + 2).filter(|gap| matches!(*gap, "_" | "-" | "."))?;
+    let (hours, minutes) = match (lexemes.number(at + 1)?, lexemes.number(at + 3)?) {
+        ((hours @ 0..=14, 2), (minutes @ (0 | 30 | 45), 2)) => (hours, minutes),
+        _ => return None,
+    };
+    let seconds = i32::try_from(hours * 3600 + minutes * 60).ok()?;
+    Some((Some(sign * seconds), at + 4, lexemes.end(at + 3)?, format!("%{between}z")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -502,6 +519,9 @@ mod tests {
             ("2026-11-21 13:09:11+09:00", "%Y-%m-%d %H:%M:%S%:z"),
             ("2026-11-21T11_46_47_123Z", "%Y-%m-%dT%H_%M_%S_%3fZ"),
             ("2026-11-21T11-46-47.123Z", "%Y-%m-%dT%H-%M-%S.%3fZ"),
+            ("2026-11-21T20-46-47-123+09-00", "%Y-%m-%dT%H-%M-%S-%3f%-z"),
+            ("2026-11-21T06-46-47-123-05-00", "%Y-%m-%dT%H-%M-%S-%3f%-z"),
+            ("2026-11-21T06-46-47-123", "%Y-%m-%dT%H-%M-%S-%3f"),
             ("2026-11-21_11-46-47", "%Y-%m-%d_%H-%M-%S"),
             ("2026-11-21-11-46-47", "%Y-%m-%d-%H-%M-%S"),
             ("2026_11_21_11_46_47", "%Y_%m_%d_%H_%M_%S"),
