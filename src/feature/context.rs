@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use indexmap::{IndexMap, IndexSet};
 
@@ -53,7 +53,15 @@ impl Levels {
             .filter_map(|level| ClockSetting::read(level.value()?))
             .filter_map(|setting| DateTime::from_timestamp_millis(setting.at_start(self.reference.timestamp_millis())));
         let near = |at: DateTime<Utc>| at.date_naive() - Duration::days(3)..=at.date_naive() + Duration::days(60);
-        Window::new(std::iter::once(self.reference).chain(set).map(near))
+        let instants: Vec<DateTime<Utc>> = std::iter::once(self.reference).chain(set).collect();
+        let zones = self.timezone.map(|factor| self.scenario.factors[factor].levels.as_slice()).unwrap_or_default();
+        let zones = zones.iter().filter_map(|level| level.value()?.parse::<Tz>().ok());
+        let abbreviations = zones.flat_map(|zone| {
+            // One of them may change its clocks while the run goes on.
+            let ends = instants.iter().flat_map(|at| [*at - Duration::days(3), *at + Duration::days(60)]);
+            ends.map(move |at| zone.offset_from_utc_datetime(&at.naive_utc()).to_string()).collect::<Vec<_>>()
+        });
+        Window::new(instants.iter().copied().map(near)).with_zones(abbreviations)
     }
 
     /// Every form's text, for the tokeniser.

@@ -1,6 +1,7 @@
 //! **Dates and times** in text: recognised in many notations, read, and described by their *format*. Knows nothing of
 //! which of them matter; [`super::moment`] compares them with the clock of a capture.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::{Range, RangeInclusive};
 
@@ -9,7 +10,7 @@ use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime};
 use super::date_names::{month, weekday};
 use super::date_words::{day_of_month, year};
 use super::lexeme::{Kind, Lexemes};
-use super::padding::{EITHER, padded};
+use super::padding::{EITHER, ZONE, padded};
 
 /// A date or time found in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(super) struct Found {
     pub(super) span: Range<usize>,
     /// What it may mean (`1/2/2026` has two readings), with the format of each, which [`told`] completes.
     pub(super) readings: Vec<(Stamp, String)>,
+    /// Where a zone stands behind a time by a name, or by what stands for one: `UTC`, `JST`, `+06`.
+    pub(super) zone: Option<Range<usize>>,
 }
 
 /// A reading.
@@ -40,12 +43,18 @@ pub(super) enum Stamp {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     spans: Vec<RangeInclusive<NaiveDate>>,
+    zones: BTreeSet<String>,
 }
 
 impl Window {
     /// The days of these spans.
     pub(super) fn new(spans: impl IntoIterator<Item = RangeInclusive<NaiveDate>>) -> Self {
-        Self { spans: spans.into_iter().collect() }
+        Self { spans: spans.into_iter().collect(), zones: BTreeSet::new() }
+    }
+
+    /// The same, where these are abbreviations of zones: what stands behind a time is one of them or anything else.
+    pub(super) fn with_zones(self, zones: impl IntoIterator<Item = String>) -> Self {
+        Self { zones: zones.into_iter().collect(), ..self }
     }
 
     fn has(&self, day: NaiveDate) -> bool {
@@ -98,7 +107,7 @@ fn moment(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<(usize, F
         for (_, format) in &mut readings {
             *format = padded(format);
         }
-        Some((next, Found { span: start..end, readings }))
+        Some((next, Found { span: start..end, readings, zone: None }))
     };
     if let Some((millis, next, end, format)) = epoch(lexemes, at, window) {
         return done(next, end, vec![(Stamp::Epoch(millis), format.to_owned())]);
@@ -116,17 +125,20 @@ fn moment(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<(usize, F
             time.or_else(|| Some((name_time(lexemes, i)?, true))).map(|(time, in_name)| (joint, time, in_name))
         }) {
             // In a file's name a single number behind the time is no offset.
-            let zone = zone(lexemes, time.next).filter(|(.., format)| !in_name || format == "Z");
+            let zone = zone(lexemes, time.next, window).filter(|zone| !in_name || zone.format == "Z");
             let zone = zone.or_else(|| name_zone(lexemes, time.next).filter(|_| in_name));
-            let (offset, zone_next, zone_end, zone) = zone.unwrap_or((None, time.next, time.end, String::new()));
+            let (zone_next, zone_end) = zone.as_ref().map_or((time.next, time.end), |zone| (zone.next, zone.end));
+            let told = zone.as_ref().map_or("", |zone| &zone.format);
+            let offset = zone.as_ref().and_then(|zone| zone.offset);
             let readings = dates
                 .iter()
                 .map(|d| {
-                    let format = format!("{prefix}{}{joint}{}{zone}", d.format, time.format);
+                    let format = format!("{prefix}{}{joint}{}{told}", d.format, time.format);
                     (Stamp::DateTime(d.value.and_time(time.value), offset), format)
                 })
                 .collect();
-            return done(zone_next, zone_end, readings);
+            let (next, found) = done(zone_next, zone_end, readings)?;
+            return Some((next, Found { zone: zone.and_then(|zone| zone.name), ..found }));
         }
         let (next, end, suffix) = trailing_weekday(lexemes, next).unwrap_or((next, end, String::new()));
         let readings = dates.iter().map(|d| (Stamp::Date(d.value), format!("{prefix}{}{suffix}", d.format))).collect();
@@ -430,14 +442,26 @@ fn name_time(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveTime>> {
     Some(Parsed { next: i, end: lexemes.end(i - 1)?, value, format })
 }
 
-/// `Z`, ` UTC`, `+09:00`, ` GMT+0900`.
-fn zone(lexemes: &Lexemes<'_>, at: usize) -> Option<(Option<i32>, usize, usize, String)> {
+/// What stands behind a time.
+struct Zone {
+    /// Seconds east of UTC, where it says so.
+    offset: Option<i32>,
+    next: usize,
+    end: usize,
+    format: String,
+    /// Where it is a name, or stands for one.
+    name: Option<Range<usize>>,
+}
+
+/// `Z`, ` UTC`, ` JST`, `+09:00`, ` GMT+0900`.
+fn zone(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<Zone> {
     let (i, space) = match lexemes.gap(at) {
         Some(" ") => (at + 1, " "),
         _ => (at, ""),
     };
     let (i, name) = match lexemes.word(i) {
         Some(word) if matches!(word, "Z" | "z" | "UTC" | "GMT") => (i + 1, word),
+        Some(word) if !space.is_empty() && window.zones.contains(word) => (i + 1, word),
         _ => (if space.is_empty() { i } else { at }, ""),
     };
     let sign = lexemes.gap(i).map(|gap| gap.trim_start_matches(' ')).and_then(|gap| match gap {
@@ -455,20 +479,33 @@ fn zone(lexemes: &Lexemes<'_>, at: usize) -> Option<(Option<i32>, usize, usize, 
         if minutes <= 15 * 60 {
             let gap = lexemes.gap(i)?;
             let lead = if gap.starts_with(' ') { " " } else { "" };
-            let space = if name.is_empty() { "" } else { space };
-            return Some((
-                Some(sign * minutes * 60),
-                next,
-                lexemes.end(next - 1)?,
-                format!("{space}{name}{lead}{code}"),
-            ));
+            let end = lexemes.end(next - 1)?;
+            let offset = Some(sign * minutes * 60);
+            // `+06` is what zones without an abbreviation have for one.
+            let is_name = name.is_empty() && !lead.is_empty();
+            let start = lexemes.start(i)? + gap.len() - gap.trim_start_matches(' ').len();
+            return Some(if is_name {
+                Zone { offset, next, end, format: format!("{lead}{ZONE}{code}{ZONE}"), name: Some(start..end) }
+            } else {
+                let space = if name.is_empty() { "" } else { space };
+                Zone { offset, next, end, format: format!("{space}{name}{lead}{code}"), name: None }
+            });
         }
     }
-    if name.is_empty() { None } else { Some((Some(0), i, lexemes.end(i - 1)?, format!("{space}{name}"))) }
+    if name.is_empty() {
+        return None;
+    }
+    let offset = matches!(name, "Z" | "z" | "UTC" | "GMT").then_some(0);
+    let (next, start, end) = (i, lexemes.start(i - 1)?, lexemes.end(i - 1)?);
+    Some(if space.is_empty() {
+        Zone { offset, next, end, format: name.to_owned(), name: None }
+    } else {
+        Zone { offset, next, end, format: format!("{space}{ZONE}{name}{ZONE}"), name: Some(start..end) }
+    })
 }
 
 /// `+09-00`, as an offset stands in a file's name.
-fn name_zone(lexemes: &Lexemes<'_>, at: usize) -> Option<(Option<i32>, usize, usize, String)> {
+fn name_zone(lexemes: &Lexemes<'_>, at: usize) -> Option<Zone> {
     let sign = match lexemes.gap(at)? {
         "+" => 1,
         "-" => -1,
@@ -480,7 +517,8 @@ fn name_zone(lexemes: &Lexemes<'_>, at: usize) -> Option<(Option<i32>, usize, us
         _ => return None,
     };
     let seconds = i32::try_from(hours * 3600 + minutes * 60).ok()?;
-    Some((Some(sign * seconds), at + 4, lexemes.end(at + 3)?, format!("%{between}z")))
+    let (offset, format) = (Some(sign * seconds), format!("%{between}z"));
+    Some(Zone { offset, next: at + 4, end: lexemes.end(at + 3)?, format, name: None })
 }
 
 #[cfg(test)]
@@ -494,7 +532,7 @@ mod tests {
     }
 
     fn formats(line: &str) -> Vec<(String, String)> {
-        let told = |f: Found| (line[f.span].to_owned(), told(&f.readings[0].1, Paddings::default()));
+        let told = |f: Found| (line[f.span].to_owned(), told(&f.readings[0].1, Paddings::default(), false));
         find(line, &window()).into_iter().map(told).collect()
     }
 
@@ -566,7 +604,7 @@ mod tests {
             let found = find(text, &all);
             let format = &found[0].readings[0].1;
             let all = [Padding::Zero, Padding::None, Padding::Blank];
-            let told = all.map(|padding| told(format, Paddings { date: padding, time: padding }));
+            let told = all.map(|padding| told(format, Paddings { date: padding, time: padding }, false));
             assert_eq!(told, [padded, unpadded, blank], "{text}");
         }
     }

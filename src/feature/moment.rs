@@ -48,6 +48,8 @@ pub(super) struct Habit {
     pub(super) basis: Basis,
     /// How their numbers below ten are padded: one of two digits then is so, too.
     pub(super) paddings: Paddings,
+    /// Whether they name the zone by its abbreviation, as `date` does: what stands for one then is one, too.
+    pub(super) named: bool,
 }
 
 /// A text whose moments were taken out.
@@ -119,6 +121,16 @@ impl Clock {
 impl Seen {
     fn local(&self, instant: DateTime<Utc>) -> NaiveDateTime {
         instant.with_timezone(&self.zone).naive_local()
+    }
+
+    /// Whether a text is the zone's abbreviation while the capture is made.
+    fn is_own_zone(&self, text: &str) -> bool {
+        let abbreviation = |instant: DateTime<Utc>| {
+            let offset = self.zone.offset_from_utc_datetime(&instant.naive_utc());
+            // As `%Z` has it: a zone without an abbreviation is called by its offset.
+            offset.to_string() == text
+        };
+        abbreviation(self.from) || abbreviation(self.to)
     }
 
     fn offset(&self, instant: DateTime<Utc>) -> i32 {
@@ -245,7 +257,7 @@ impl Followed {
 
 fn follow<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: &Window, own: bool) -> Option<Followed> {
     let (mut found, mut agreed) = (0_usize, 0_usize);
-    let (mut all_utc, mut paddings) = (true, Paddings::default());
+    let (mut all_utc, mut paddings, mut named) = (true, Paddings::default(), false);
     // Equal texts of several captures stand side by side: each is searched once.
     let mut last: Option<(&str, Vec<Found>)> = None;
     for (text, clock) in texts {
@@ -258,11 +270,14 @@ fn follow<'a>(texts: impl Iterator<Item = (&'a str, Clock)>, window: &Window, ow
                 agreed += 1;
                 paddings.learn(format);
                 all_utc &= agreement.utc || agreement.near;
+                let zone = hit.zone.as_ref().map(|zone| &text[zone.clone()]);
+                named |=
+                    zone.is_some_and(|zone| zone.contains(char::is_alphabetic) && clock.seen(own).is_own_zone(zone));
             }
         }
     }
     let basis = if all_utc { Basis::Utc } else { Basis::Local };
-    (found > 0).then_some(Followed { found, agreed, habit: Habit { own, basis, paddings } })
+    (found > 0).then_some(Followed { found, agreed, habit: Habit { own, basis, paddings, named } })
 }
 
 /// The reading that agrees with the clock.
@@ -288,7 +303,9 @@ pub(super) fn rewrite(text: &str, window: &Window, clock: &Clock, habit: Habit) 
             Stamp::Epoch(_) => "${epoch}",
             Stamp::Weekday(_) => "${weekday}",
         });
-        out.formats.push(told(&reading.1, habit.paddings));
+        let is_own = |zone: &std::ops::Range<usize>| clock.is_own_zone(&text[zone.clone()]);
+        let own_zone = habit.named && habit.basis == Basis::Local && hit.zone.as_ref().is_some_and(is_own);
+        out.formats.push(told(&reading.1, habit.paddings, own_zone));
         out.shifts.extend(clock.shift(reading.0, habit.basis));
         at = hit.span.end;
     }
@@ -317,7 +334,9 @@ mod tests {
     }
 
     fn shift(text: &str, clock: Clock, basis: Basis) -> Vec<String> {
-        rewrite(text, &window(), &clock, Habit { own: true, basis, paddings: Paddings::default() }).unwrap().shifts
+        rewrite(text, &window(), &clock, Habit { own: true, basis, paddings: Paddings::default(), named: false })
+            .unwrap()
+            .shifts
     }
 
     #[test]
@@ -332,11 +351,43 @@ mod tests {
     #[test]
     fn a_utc_date_is_constant() {
         let texts = [("2026-11-21", clock(0, "Asia/Tokyo")), ("2026-11-22", clock(5, "Asia/Tokyo"))];
-        let habit = Habit { own: true, basis: Basis::Utc, paddings: Paddings::default() };
+        let habit = Habit { own: true, basis: Basis::Utc, paddings: Paddings::default(), named: false };
         assert_eq!(decide(texts.iter().map(|(t, c)| (*t, *c)), &window()), Some(habit));
         for (text, clock) in texts {
             assert_eq!(shift(text, clock, Basis::Utc), ["UTC date"]);
         }
+    }
+
+    #[test]
+    fn the_zones_own_name_is_told_alike_in_every_zone_and_another_is_not() {
+        let zones = ["UTC", "Asia/Tokyo", "Asia/Shanghai", "Asia/Urumqi"];
+        let window = window().with_zones(["UTC", "JST", "CST", "+06"].map(String::from));
+        let texts: Vec<(String, Clock)> = (zones.iter())
+            .map(|zone| {
+                let tz: Tz = zone.parse().unwrap();
+                let at = DateTime::from_timestamp_millis(EVENING).unwrap().with_timezone(&tz);
+                // What `date` prints.
+                (at.format("%a %b %e %H:%M:%S %Z %Y").to_string(), clock(0, zone))
+            })
+            .collect();
+        assert_eq!(texts[3].0, "Sun Nov 22 02:00:00 +06 2026");
+        let habit = decide(texts.iter().map(|(text, clock)| (text.as_str(), *clock)), &window).unwrap();
+        assert_eq!((habit.basis, habit.named), (Basis::Local, true));
+        let told = |text: &str, clock: &Clock| {
+            let Rewritten { text, formats, .. } = rewrite(text, &window, clock, habit).unwrap();
+            (text, formats)
+        };
+        let alike = (String::from("${datetime} 2026"), vec![String::from("%a %b %d %H:%M:%S %Z")]);
+        for (text, clock) in &texts {
+            assert_eq!(told(text, clock), alike, "{text}");
+        }
+        let other = texts[0].0.replace("UTC", "GMT");
+        assert_eq!(told(&other, &texts[0].1).1, ["%a %b %d %H:%M:%S GMT"]);
+        // Where zones are told by numbers alone, the one that has no other name is not apart.
+        let numbers = [("2026-11-22 05:00:00 +09", clock(0, "Asia/Tokyo")), ("2026-11-22 02:00:00 +06", texts[3].1)];
+        let habit = decide(numbers.iter().copied(), &window).unwrap();
+        let formats = numbers.map(|(text, clock)| rewrite(text, &window, &clock, habit).unwrap().formats);
+        assert_eq!((formats[0][0].as_str(), formats[0] == formats[1]), ("%Y-%m-%d %H:%M:%S %#z", true));
     }
 
     #[test]
@@ -366,7 +417,7 @@ mod tests {
     fn other_days_are_not_moments() {
         let texts = [("2026-11-30", clock(0, "UTC")), ("2026-11-30", clock(1, "UTC"))];
         assert_eq!(decide(texts.into_iter(), &window()), None);
-        let habit = Habit { own: true, basis: Basis::Utc, paddings: Paddings::default() };
+        let habit = Habit { own: true, basis: Basis::Utc, paddings: Paddings::default(), named: false };
         assert_eq!(rewrite("on 2026-11-30", &window(), &clock(0, "UTC"), habit), None);
     }
 
@@ -399,7 +450,7 @@ mod tests {
         assert_eq!(now.shifts, later.shifts, "the machine's date at both levels");
         let set = machine.set(month);
         let shift = |text: &str| {
-            let habit = Habit { own: true, basis: Basis::Local, paddings: Paddings::default() };
+            let habit = Habit { own: true, basis: Basis::Local, paddings: Paddings::default(), named: false };
             rewrite(text, &window, &set, habit).unwrap().shifts
         };
         assert_eq!(shift("at 05:00:01"), ["UTC+09:00"], "the time of day is the same");

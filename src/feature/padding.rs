@@ -4,6 +4,9 @@
 /// Stands in a format where a number of two digits would be the same with and without padding.
 pub(super) const EITHER: char = '\u{fdd0}';
 
+/// Stands on both sides of a zone's name in a format: which one it is is no news where it is the cell's own.
+pub(super) const ZONE: char = '\u{fdd1}';
+
 /// How a place writes numbers below ten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Padding {
@@ -44,11 +47,18 @@ impl Paddings {
     }
 }
 
-/// A format as it is told: numbers that are the same with and without padding are as the others of their place are.
-pub(super) fn told(format: &str, paddings: Paddings) -> String {
+/// A format as it is told: numbers that are the same with and without padding are as the others of their place are, and
+/// the zone's name is `%Z` where it is the cell's own.
+pub(super) fn told(format: &str, paddings: Paddings, own_zone: bool) -> String {
     let mut out = String::new();
     let mut rest = format.chars().peekable();
     while let Some(c) = rest.next() {
+        if c == ZONE {
+            if own_zone && rest.by_ref().any(|c| c == ZONE) {
+                out.push_str("%Z");
+            }
+            continue;
+        }
         if c != EITHER {
             out.push(c);
             continue;
