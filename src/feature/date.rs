@@ -517,7 +517,7 @@ fn name_zone(lexemes: &Lexemes<'_>, at: usize) -> Option<Zone> {
         _ => return None,
     };
     let seconds = i32::try_from(hours * 3600 + minutes * 60).ok()?;
-    let (offset, format) = (Some(sign * seconds), format!("%{between}z"));
+    let (offset, format) = (Some(sign * seconds), format!("%z[{between}]"));
     Some(Zone { offset, next: at + 4, end: lexemes.end(at + 3)?, format, name: None })
 }
 
@@ -557,8 +557,8 @@ mod tests {
             ("2026-11-21 13:09:11+09:00", "%Y-%m-%d %H:%M:%S%:z"),
             ("2026-11-21T11_46_47_123Z", "%Y-%m-%dT%H_%M_%S_%3fZ"),
             ("2026-11-21T11-46-47.123Z", "%Y-%m-%dT%H-%M-%S.%3fZ"),
-            ("2026-11-21T20-46-47-123+09-00", "%Y-%m-%dT%H-%M-%S-%3f%-z"),
-            ("2026-11-21T06-46-47-123-05-00", "%Y-%m-%dT%H-%M-%S-%3f%-z"),
+            ("2026-11-21T20-46-47-123+09-00", "%Y-%m-%dT%H-%M-%S-%3f%z[-]"),
+            ("2026-11-21T06-46-47-123-05-00", "%Y-%m-%dT%H-%M-%S-%3f%z[-]"),
             ("2026-11-21T06-46-47-123", "%Y-%m-%dT%H-%M-%S-%3f"),
             ("2026-11-21_11-46-47", "%Y-%m-%d_%H-%M-%S"),
             ("2026-11-21-11-46-47", "%Y-%m-%d-%H-%M-%S"),
