@@ -512,9 +512,10 @@ fn name_zone(lexemes: &Lexemes<'_>, at: usize) -> Option<Zone> {
         _ => return None,
     };
     let between = lexemes.gap(at + 2).filter(|gap| matches!(*gap, "_" | "-" | "."))?;
-    let (hours, minutes) = match (lexemes.number(at + 1)?, lexemes.number(at + 3)?) {
-        ((hours @ 0..=14, 2), (minutes @ (0 | 30 | 45), 2)) => (hours, minutes),
-        _ => return None,
+    let (Some((hours @ 0..=14, 2)), Some((minutes @ (0 | 30 | 45), 2))) =
+        (lexemes.number(at + 1), lexemes.number(at + 3))
+    else {
+        return None;
     };
     let seconds = i32::try_from(hours * 3600 + minutes * 60).ok()?;
     let (offset, format) = (Some(sign * seconds), format!("%z[{between}]"));
