@@ -15,6 +15,7 @@
 )]
 
 mod client;
+mod cores;
 mod crowd;
 mod peer;
 
@@ -91,6 +92,7 @@ fn main() {
     if std::env::args().nth(1).as_deref() == Some("serve") {
         return serve();
     }
+    cores::take_ours();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     if std::env::args().any(|argument| argument == "crowd") {
         return runtime.block_on(crowd::measure());
@@ -133,6 +135,7 @@ impl Gateway {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
+        cores::give_other(child.id().unwrap());
         let mut line = String::new();
         tokio::io::BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).await.unwrap();
         let authority = Authority::mint("Bench Root CA").unwrap();

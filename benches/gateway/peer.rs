@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::client::Load;
-use crate::{CONNECTIONS, PEER_CELLS, PROMPT, REQUESTS, Round, Watch};
+use crate::{CONNECTIONS, PEER_CELLS, PROMPT, REQUESTS, Round, Watch, cores};
 
 /// What it answers with: about what the gateway's stub says.
 const SCRIPT: &str = r#"
@@ -42,6 +42,7 @@ impl Peer {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
+        cores::give_other(child.id().unwrap());
         let began = Instant::now();
         for port in ports {
             while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {

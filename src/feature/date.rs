@@ -9,8 +9,9 @@ use chrono::{Datelike as _, NaiveDate, NaiveDateTime, NaiveTime};
 
 use super::date_names::{month, weekday};
 use super::date_words::{day_of_month, year};
+use super::date_zone::{name_zone, zone};
 use super::lexeme::{Kind, Lexemes};
-use super::padding::{EITHER, ZONE, padded};
+use super::padding::{EITHER, padded};
 
 /// A date or time found in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,11 @@ impl Window {
     /// The same, where these are abbreviations of zones: what stands behind a time is one of them or anything else.
     pub(super) fn with_zones(self, zones: impl IntoIterator<Item = String>) -> Self {
         Self { zones: zones.into_iter().collect(), ..self }
+    }
+
+    /// Whether a word is the abbreviation of one of them.
+    pub(super) fn names_zone(&self, word: &str) -> bool {
+        self.zones.contains(word)
     }
 
     fn has(&self, day: NaiveDate) -> bool {
@@ -440,86 +446,6 @@ fn name_time(lexemes: &Lexemes<'_>, at: usize) -> Option<Parsed<NaiveTime>> {
     }
     let value = NaiveTime::from_hms_milli_opt(narrow(hour)?, narrow(minute)?, narrow(second)?, narrow(millis)?)?;
     Some(Parsed { next: i, end: lexemes.end(i - 1)?, value, format })
-}
-
-/// What stands behind a time.
-struct Zone {
-    /// Seconds east of UTC, where it says so.
-    offset: Option<i32>,
-    next: usize,
-    end: usize,
-    format: String,
-    /// Where it is a name, or stands for one.
-    name: Option<Range<usize>>,
-}
-
-/// `Z`, ` UTC`, ` JST`, `+09:00`, ` GMT+0900`.
-fn zone(lexemes: &Lexemes<'_>, at: usize, window: &Window) -> Option<Zone> {
-    let (i, space) = match lexemes.gap(at) {
-        Some(" ") => (at + 1, " "),
-        _ => (at, ""),
-    };
-    let (i, name) = match lexemes.word(i) {
-        Some(word) if matches!(word, "Z" | "z" | "UTC" | "GMT") => (i + 1, word),
-        Some(word) if !space.is_empty() && window.zones.contains(word) => (i + 1, word),
-        _ => (if space.is_empty() { i } else { at }, ""),
-    };
-    let sign = lexemes.gap(i).map(|gap| gap.trim_start_matches(' ')).and_then(|gap| match gap {
-        "+" => Some(1),
-        "-" | "\u{2212}" => Some(-1),
-        _ => None,
-    });
-    if let (Some(sign), Some((value, digits @ (1 | 2 | 4)))) = (sign, lexemes.number(i + 1)) {
-        let value = i32::try_from(value).ok()?;
-        let (minutes, next, code) = match (digits, lexemes.gap(i + 2), lexemes.number(i + 3)) {
-            (4, ..) => (value / 100 * 60 + value % 100, i + 2, "%z"),
-            (_, Some(":"), Some((rest, 2))) => (value * 60 + i32::try_from(rest).ok()?, i + 4, "%:z"),
-            _ => (value * 60, i + 2, "%#z"),
-        };
-        if minutes <= 15 * 60 {
-            let gap = lexemes.gap(i)?;
-            let lead = if gap.starts_with(' ') { " " } else { "" };
-            let end = lexemes.end(next - 1)?;
-            let offset = Some(sign * minutes * 60);
-            // `+06` is what zones without an abbreviation have for one.
-            let is_name = name.is_empty() && !lead.is_empty();
-            let start = lexemes.start(i)? + gap.len() - gap.trim_start_matches(' ').len();
-            return Some(if is_name {
-                Zone { offset, next, end, format: format!("{lead}{ZONE}{code}{ZONE}"), name: Some(start..end) }
-            } else {
-                let space = if name.is_empty() { "" } else { space };
-                Zone { offset, next, end, format: format!("{space}{name}{lead}{code}"), name: None }
-            });
-        }
-    }
-    if name.is_empty() {
-        return None;
-    }
-    let offset = matches!(name, "Z" | "z" | "UTC" | "GMT").then_some(0);
-    let (next, start, end) = (i, lexemes.start(i - 1)?, lexemes.end(i - 1)?);
-    Some(if space.is_empty() {
-        Zone { offset, next, end, format: name.to_owned(), name: None }
-    } else {
-        Zone { offset, next, end, format: format!("{space}{ZONE}{name}{ZONE}"), name: Some(start..end) }
-    })
-}
-
-/// `+09-00`, as an offset stands in a file's name.
-fn name_zone(lexemes: &Lexemes<'_>, at: usize) -> Option<Zone> {
-    let sign = match lexemes.gap(at)? {
-        "+" => 1,
-        "-" => -1,
-        _ => return None,
-    };
-    let between = lexemes.gap(at + 2).filter(|gap| matches!(*gap, "_" | "-" | "."))?;
-    let (Some((hours @ 0..=14, 2)), Some((minutes @ (0 | 30 | 45), 2))) =
-        (lexemes.number(at + 1), lexemes.number(at + 3))
-    else {
-        return None;
-    };
-    let seconds = i32::try_from(hours * 3600 + minutes * 60).ok()?;
-    let (offset, format) = (Some(sign * seconds), format!("%z[{between}]"));
-    Some(Zone { offset, next: at + 4, end: lexemes.end(at + 3)?, format, name: None })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod context;
 mod date;
 mod date_names;
 mod date_words;
+mod date_zone;
 mod echo;
 mod elapsed;
 mod element;
