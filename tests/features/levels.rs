@@ -100,6 +100,11 @@ fn a_zone_is_an_echo_in_every_form() {
 }
 
 #[test]
+fn what_date_prints_is_a_local_date_in_every_zone() {
+    quiet("`date`", saying(|run| format!("It is {}.", run.local().format("%a %b %e %H:%M:%S %Z %Y"))));
+}
+
+#[test]
 fn a_mark_beside_an_echo_is_found() {
     mark("a look-alike beside a url", Covert, "content", |run, marked| {
         let url = run.level(BASE_URL, &URLS);
